@@ -1,0 +1,261 @@
+"""The contract: every table of a dataset, its columns, their types, units and meaning.
+
+A table is a list of `Column`s. The Arrow schema is made from it, and every column's document travels in the
+Arrow field's metadata (key `doc`), so that Parquet files explain themselves to any reader.
+
+Conventions. Units stand in names where they are not obvious (`_s`, `_px`, `_px_per_s`, `_fraction`). Spans are
+source frame numbers, half-open. Times come from timestamps. Every row carries `run_id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import pyarrow as pa
+
+__all__ = ["BASE_TABLES", "KINDS", "MEASURES", "STATEMENT_TYPE", "Column", "Kind", "arrow_schema", "expert_schema"]
+
+Kind = Literal["clip", "pseudo", "synthetic"]
+KINDS: Final[tuple[Kind, ...]] = ("clip", "pseudo", "synthetic")
+"""What a clip is: real footage, a still that was made to move, or a rendered world."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, Arrow type, meaning, and whether a null is allowed."""
+
+    name: str
+    type: pa.DataType
+    doc: str
+    nullable: bool = True
+
+
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """Return the Arrow schema of `columns`, each field carrying its document as metadata."""
+    return pa.schema(
+        pa.field(c.name, c.type, nullable=c.nullable, metadata={"doc": c.doc}) for c in columns
+    )
+
+
+_f32, _f64, _i32, _i64, _str, _bool = pa.float32(), pa.float64(), pa.int32(), pa.int64(), pa.string(), pa.bool_()
+
+_RUN = Column("run_id", _str, "the run that wrote this row: runs/<run_id>.json", nullable=False)
+
+_CUT = pa.struct(
+    [
+        pa.field("frame", _i32, metadata={"doc": "first frame of the next shot"}),
+        pa.field("end_frame", _i32, metadata={"doc": "end of the transition, half-open; equals frame for a hard cut"}),
+        pa.field("time_s", _f64),
+        pa.field("kind", _str, metadata={"doc": "hard | dissolve | fade | wipe"}),
+        pa.field("score", _f32, metadata={"doc": "the detector's confidence, 0 to 1"}),
+        pa.field("detector", _str),
+    ]
+)
+
+_KEYFRAME = pa.struct([pa.field("frame", _i32), pa.field("time_s", _f64), pa.field("jpeg", pa.binary())])
+
+STATEMENT_TYPE: Final = pa.struct(
+    [
+        pa.field("expert", _str),
+        pa.field("dimension", _str, metadata={"doc": "subject | count | appearance | action | setting | text | "
+                                                     "camera | light | style | quality"}),
+        pa.field("subject", _str),
+        pa.field("predicate", _str),
+        pa.field("value", _str),
+        pa.field("confidence", _f32, metadata={"doc": "0 to 1"}),
+        pa.field("first_frame", _i32),
+        pa.field("end_frame", _i32),
+    ]
+)
+"""One thing an expert says of a clip, with its confidence and the frames it was seen in."""
+
+_TRIPLE = pa.struct(
+    [
+        pa.field("subject", _str),
+        pa.field("predicate", _str),
+        pa.field("object", _str),
+        pa.field("attributes", pa.list_(_str)),
+    ]
+)
+
+_EVIDENCE = pa.struct(
+    [
+        pa.field("span", _str, metadata={"doc": "the words of the caption"}),
+        pa.field("dimension", _str),
+        pa.field("expert", _str),
+        pa.field("statement", _str, metadata={"doc": "the statement that supports them"}),
+        pa.field("score", _f32, metadata={"doc": "1 for a closed-class match, else the sentence cosine"}),
+    ]
+)
+
+_VIDEOS = (
+    Column("video_id", _str, "128-bit BLAKE2b of the source's bytes, hex", nullable=False),
+    Column("uri", _str, "where the source was read from", nullable=False),
+    Column("media", _str, "video | image", nullable=False),
+    Column("status", _str, "ok | quarantined", nullable=False),
+    Column("reason", _str, "why it is quarantined: a closed set (media.errors.Reason), null when ok"),
+    Column("detail", _str, "the decoder's own words on the reason"),
+    Column("size_bytes", _i64, "size of the source"),
+    Column("container", _str, "container or image format"),
+    Column("codec", _str, "video codec"),
+    Column("pixel_format", _str, "libav's name of the pixel format"),
+    Column("width_px", _i32, "display width: after rotation and pixel aspect"),
+    Column("height_px", _i32, "display height: after rotation and pixel aspect"),
+    Column("rotation_deg", _i32, "clockwise rotation that a player applies: 0, 90, 180, 270"),
+    Column("frames", _i32, "decoded frames, counted"),
+    Column("duration_s", _f64, "from the first timestamp to the end of the last frame"),
+    Column("fps", _f64, "mean rate: frames / duration"),
+    Column("variable_frame_rate", _bool, "whether frame durations differ by more than 10%"),
+    Column("has_audio", _bool, "whether an audio stream is present"),
+    Column("cuts", pa.list_(_CUT), "shot boundaries, in frame order"),
+    Column("source", _str, "who or what it came from, as the user's config says"),
+    Column("license", _str, "SPDX identifier or text, as the user's config says"),
+    _RUN,
+)
+
+MEASURES: Final = (
+    Column("flow_mean_px_per_s", _f32, "mean optical flow (DIS), pixels per second at a height of 360 px"),
+    Column("flow_p95_px_per_s", _f32, "95th percentile over sampled pairs of the mean flow"),
+    Column("moving_fraction", _f32, "share of pixels whose flow exceeds 6 px/s at 360 px, mean over pairs"),
+    Column("object_motion_px_per_s", _f32, "mean flow left after the global camera model is removed, at 360 px"),
+    Column("camera_motion", _str, "static | pan left | pan right | tilt up | tilt down | zoom in | zoom out | "
+                                  "roll left | roll right | handheld"),
+    Column("camera_confidence", _f32, "share of the sampled pairs that agree with camera_motion, 0 to 1"),
+    Column("camera_dx_fraction_per_s", _f32, "camera translation to the right, frame widths per second"),
+    Column("camera_dy_fraction_per_s", _f32, "camera translation downwards, frame heights per second"),
+    Column("camera_zoom_per_s", _f32, "log2 of the scale per second; positive is zooming in"),
+    Column("camera_roll_deg_per_s", _f32, "clockwise roll of the camera"),
+    Column("flicker", _f32, "mean absolute change of the static part of the picture, 8-bit levels"),
+    Column("frozen_fraction", _f32, "share of frames that repeat the frame before"),
+    Column("sharpness_laplacian", _f32, "variance of the Laplacian of luma at a height of 360 px"),
+    Column("sharpness_tenengrad", _f32, "mean squared Sobel gradient of luma at a height of 360 px"),
+    Column("noise_sigma", _f32, "noise standard deviation, 8-bit levels (Immerkaer 1996)"),
+    Column("blockiness", _f32, "gradient across 8-px block edges over the gradient elsewhere; 1 is none"),
+    Column("dark_clipped_fraction", _f32, "share of pixels at luma <= 16"),
+    Column("bright_clipped_fraction", _f32, "share of pixels at luma >= 235"),
+    Column("luma_mean", _f32, "mean luma, 0 to 255"),
+    Column("contrast_rms", _f32, "standard deviation of luma, 8-bit levels"),
+    Column("colourfulness", _f32, "Hasler and Suesstrunk 2003, M3"),
+    Column("saturation_mean", _f32, "mean chroma distance from grey, 8-bit levels"),
+    Column("warmth", _f32, "mean Cr minus mean Cb, 8-bit levels; positive is warm"),
+    Column("spatial_information", _f32, "ITU-T P.910 SI: maximum over frames of the Sobel deviation"),
+    Column("temporal_information", _f32, "ITU-T P.910 TI: maximum over frames of the difference deviation"),
+    Column("entropy_bits", _f32, "mean Shannon entropy of the luma histogram, bits"),
+    Column("border_left_px", _i32, "black border, source pixels"),
+    Column("border_top_px", _i32, "black border, source pixels"),
+    Column("border_right_px", _i32, "black border, source pixels"),
+    Column("border_bottom_px", _i32, "black border, source pixels"),
+    Column("static_overlay_fraction", _f32, "share of the picture that keeps still, with edges, while the rest moves"),
+)
+"""What the single pass measures, per clip; rules in SQL speak of these names."""
+
+_CLIPS = (
+    Column("clip_id", _str, "<video_id>:<first>-<end>, and for a pseudo-video @<motion>", nullable=False),
+    Column("video_id", _str, "the source", nullable=False),
+    Column("kind", _str, "clip | pseudo | synthetic", nullable=False),
+    Column("uri", _str, "where the source was read from", nullable=False),
+    Column("first_frame", _i32, "first source frame", nullable=False),
+    Column("end_frame", _i32, "end source frame, half-open", nullable=False),
+    Column("start_s", _f64, "timestamp of the first frame"),
+    Column("end_s", _f64, "timestamp at which the last frame ends"),
+    Column("duration_s", _f64, "end_s - start_s"),
+    Column("frames", _i32, "number of frames", nullable=False),
+    Column("fps", _f64, "frames / duration_s"),
+    Column("width_px", _i32, "display width of the source"),
+    Column("height_px", _i32, "display height of the source"),
+    Column("shot", _i32, "index of the shot within its source"),
+    Column("cut_in", _str, "how the clip begins: start | hard | dissolve | fade | wipe | split"),
+    Column("cut_out", _str, "how the clip ends: end | hard | dissolve | fade | wipe | split"),
+    *MEASURES,
+    Column("phash", pa.uint64(), "64-bit DCT perceptual hash of the middle keyframe"),
+    Column("keyframes", pa.list_(_KEYFRAME), "a few JPEG keyframes, in frame order, at most 360 px high"),
+    Column("motion", _str, "pseudo-videos: the motion asked for, for instance zoom_in"),
+    Column("motion_speed_per_s", _f32, "pseudo-videos: share of the picture travelled per second"),
+    Column("affine", pa.list_(pa.list_(_f32, 6)), "pseudo-videos: per frame, the 2x3 matrix from output to source, "
+                                                  "in normalised coordinates (-1 to 1), row-major"),
+    _RUN,
+)
+
+_CAPTIONS = (
+    Column("clip_id", _str, "the clip", nullable=False),
+    Column("outcome", _str, "ok | repaired | template | blocked | error", nullable=False),
+    Column("short", _str, "at most 15 words"),
+    Column("dense", _str, "as much as the evidence supports, up to 200 words"),
+    Column("structured", pa.map_(_str, _str), "the caption by dimension: subject, count, action, setting ..."),
+    Column("graph", pa.list_(_TRIPLE), "the scene graph: triples with attributes"),
+    Column("evidence", pa.list_(_EVIDENCE), "what supports each span"),
+    Column("dropped", pa.list_(_str), "spans the model wrote that no statement supports"),
+    Column("flags", pa.list_(_str), "lint: repetition, length, duplicate, motion_contradiction ..."),
+    Column("experts", pa.list_(_str), "the experts whose statements were used"),
+    Column("backend", _str, "openai | transformers | embedded | template"),
+    Column("model", _str, "the language model; null for the template"),
+    Column("model_hash", _str, "sha256 of its weights, first 12 hex digits"),
+    Column("prompt_hash", _str, "BLAKE2b of the prompt template, 12 hex digits"),
+    Column("raw", _str, "what the language model wrote, unedited"),
+    Column("tokens_in", _i32, "prompt tokens"),
+    Column("tokens_out", _i32, "completion tokens"),
+    Column("wall_s", _f32, "time spent on this caption"),
+    Column("error", _str, "the backend's error, when outcome is error or the fallback was taken for it"),
+    _RUN,
+)
+
+_SELECTIONS = (
+    Column("clip_id", _str, "the clip", nullable=False),
+    Column("kept", _bool, "whether every rule passed", nullable=False),
+    Column("rejected_by", pa.list_(_str), "names of the rules that rejected it, in the rules' order", nullable=False),
+    _RUN,
+)
+
+_SHARDS = (
+    Column("clip_id", _str, "the clip", nullable=False),
+    Column("video_id", _str, "the source", nullable=False),
+    Column("kind", _str, "clip | pseudo | synthetic", nullable=False),
+    Column("media", pa.large_binary(), "the encoded clip", nullable=False),
+    Column("media_type", _str, "video/mp4", nullable=False),
+    Column("media_hash", _str, "128-bit BLAKE2b of media, hex", nullable=False),
+    Column("frames", _i32, "frames in media, counted by decoding it", nullable=False),
+    Column("fps", _f64, "rate of media", nullable=False),
+    Column("width_px", _i32, "width of media", nullable=False),
+    Column("height_px", _i32, "height of media", nullable=False),
+    Column("duration_s", _f64, "frames / fps", nullable=False),
+    Column("first_frame", _i32, "source span", nullable=False),
+    Column("end_frame", _i32, "source span, half-open", nullable=False),
+    Column("short", _str, "the short caption"),
+    Column("dense", _str, "the dense caption"),
+    Column("caption_outcome", _str, "ok | repaired | template"),
+    Column("flow_mean_px_per_s", _f32, "measured motion, for conditioning"),
+    Column("camera_motion", _str, "measured camera, for conditioning"),
+    Column("sharpness_laplacian", _f32, "measured sharpness, for conditioning"),
+    Column("tags", pa.list_(_str), "the tagger's labels"),
+    Column("phash", pa.uint64(), "perceptual hash of the middle keyframe"),
+    Column("uri", _str, "the source's address"),
+    Column("source", _str, "who or what it came from"),
+    Column("license", _str, "SPDX identifier or text"),
+    _RUN,
+)
+
+BASE_TABLES: Final[dict[str, tuple[Column, ...]]] = {
+    "videos": _VIDEOS,
+    "clips": _CLIPS,
+    "captions": _CAPTIONS,
+    "selections": _SELECTIONS,
+    "shards": _SHARDS,
+}
+"""Tables whose columns are fixed; experts and grades declare their own value columns."""
+
+_EXPERT_KEYS = (
+    Column("clip_id", _str, "the clip", nullable=False),
+    Column("version", _str, "the expert's version", nullable=False),
+    Column("model", _str, "its model, null for classical vision"),
+    Column("model_hash", _str, "sha256 of the model's weights, first 12 hex digits"),
+    Column("statements", pa.list_(STATEMENT_TYPE), "what it says of the clip, for captions"),
+    Column("error", _str, "why the values are null, when the expert failed on this clip"),
+    _RUN,
+)
+
+
+def expert_schema(values: Iterable[Column]) -> pa.Schema:
+    """Return the Arrow schema of an expert's table: the fixed columns, then its own `values`."""
+    return arrow_schema((*_EXPERT_KEYS, *values))

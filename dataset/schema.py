@@ -17,9 +17,9 @@ import pyarrow as pa
 
 __all__ = ["BASE_TABLES", "KINDS", "MEASURES", "STATEMENT_TYPE", "Column", "Kind", "arrow_schema", "expert_schema"]
 
-Kind = Literal["clip", "pseudo", "synthetic"]
-KINDS: Final[tuple[Kind, ...]] = ("clip", "pseudo", "synthetic")
-"""What a clip is: real footage, a still that was made to move, or a rendered world."""
+Kind = Literal["clip", "still", "pseudo", "synthetic"]
+KINDS: Final[tuple[Kind, ...]] = ("clip", "still", "pseudo", "synthetic")
+"""What a clip is: real footage, a photograph (one frame), a still that was made to move, or a rendered world."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ MEASURES: Final = (
 _CLIPS = (
     Column("clip_id", _str, "<video_id>:<first>-<end>, and for a pseudo-video @<motion>", nullable=False),
     Column("video_id", _str, "the source", nullable=False),
-    Column("kind", _str, "clip | pseudo | synthetic", nullable=False),
+    Column("kind", _str, "clip | still | pseudo | synthetic", nullable=False),
     Column("uri", _str, "where the source was read from", nullable=False),
     Column("first_frame", _i32, "first source frame", nullable=False),
     Column("end_frame", _i32, "end source frame, half-open", nullable=False),
@@ -211,7 +211,7 @@ _SELECTIONS = (
 _SHARDS = (
     Column("clip_id", _str, "the clip", nullable=False),
     Column("video_id", _str, "the source", nullable=False),
-    Column("kind", _str, "clip | pseudo | synthetic", nullable=False),
+    Column("kind", _str, "clip | still | pseudo | synthetic", nullable=False),
     Column("media", pa.large_binary(), "the encoded clip", nullable=False),
     Column("media_type", _str, "video/mp4", nullable=False),
     Column("media_hash", _str, "128-bit BLAKE2b of media, hex", nullable=False),

@@ -15,7 +15,17 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
-__all__ = ["BASE_TABLES", "KINDS", "MEASURES", "STATEMENT_TYPE", "Column", "Kind", "arrow_schema", "expert_schema"]
+__all__ = [
+    "BASE_TABLES",
+    "KINDS",
+    "MEASURES",
+    "STATEMENT_TYPE",
+    "Column",
+    "Kind",
+    "arrow_schema",
+    "expert_schema",
+    "grade_schema",
+]
 
 Kind = Literal["clip", "still", "pseudo", "synthetic"]
 KINDS: Final[tuple[Kind, ...]] = ("clip", "still", "pseudo", "synthetic")
@@ -259,3 +269,14 @@ _EXPERT_KEYS = (
 def expert_schema(values: Iterable[Column]) -> pa.Schema:
     """Return the Arrow schema of an expert's table: the fixed columns, then its own `values`."""
     return arrow_schema((*_EXPERT_KEYS, *values))
+
+
+_GRADE_KEYS = (
+    Column("sample_id", _str, "what was graded: a clip's id, or a generated video's", nullable=False),
+    _RUN,
+)
+
+
+def grade_schema(values: Iterable[Column]) -> pa.Schema:
+    """Return the Arrow schema of a table of grades: the fixed columns, then a column for every metric in `values`."""
+    return arrow_schema((*_GRADE_KEYS, *values))

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from dataset.schema import Column
 
-__all__ = ["DIMENSIONS", "ClipView", "Dimension", "Expert", "ModelRef", "Resources", "Rgb", "Statement"]
+__all__ = ["DIMENSIONS", "ClipView", "Dimension", "Expert", "ModelRef", "Needs", "Resources", "Rgb", "Statement"]
 
 Rgb = npt.NDArray[np.uint8]
 """A picture: uint8, shape (H, W, 3), RGB."""
@@ -26,6 +26,9 @@ Dimension = Literal[
 ]
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 """The parts of a caption; each statement belongs to one."""
+
+Needs: TypeAlias = Literal["keyframes", "frames", "row"]
+"""What an expert looks at: the view's keyframes, every frame of the clip, or the measured columns alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ class Expert(Protocol):
 
     name: ClassVar[str]
     version: ClassVar[str]
+    needs: ClassVar[Needs]
     columns: ClassVar[tuple[Column, ...]]
     resources: ClassVar[Resources]
     model: ModelRef | None

@@ -55,7 +55,7 @@ class RoleSource(pydantic.BaseModel):
     revision: str | None = pydantic.Field(default=None, description="the hub's branch, tag or commit")
     path: Path | None = pydantic.Field(default=None, description="a local file or folder")
     folder: str | None = pydantic.Field(default=None, description="the model is this folder, and `file` lies in it")
-    file: str | None = pydantic.Field(default=None, description="the weights file, from the source's root (or from folder)")
+    file: str | None = pydantic.Field(default=None, description="the weights file, in the source or in `folder`")
 
     @pydantic.model_validator(mode="after")
     def _one_source(self) -> RoleSource:

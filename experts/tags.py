@@ -1,0 +1,150 @@
+"""What the picture is of: the 1,000 ImageNet classes, by EfficientNet-Lite0 (Tan and Le 2019; top-1 accuracy 75%).
+
+Each keyframe is seen twice, whole and as its central square; the logits are averaged, then softmaxed, then averaged
+over the keyframes. So a class that only one of the two views suggests stays improbable.
+
+A class or a group of classes (cat, bird, boat ...) is stated from a mean probability of 0.6, a kind (animal,
+vehicle ...) from 0.75; the confidence is that probability. The network has no class for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from dataset.schema import Column
+from experts import weights
+from experts._imagenet import Vocabulary, vocabulary
+from experts._torch import default_threads, inference
+from experts.base import ClipView, Dimension, ModelRef, Needs, Resources, Rgb, Statement
+
+__all__ = ["Tags"]
+
+_TOP: Final = 10
+_SURE: Final = 0.6
+_SURE_KIND: Final = 0.75
+_DIMENSION: Final[dict[str | None, Dimension]] = {"place": "setting", "building": "setting"}
+
+
+class Tags:
+    """The tagger. `probabilities` is also used by the alignment expert."""
+
+    name: ClassVar[str] = "tags"
+    version: ClassVar[str] = "1"
+    needs: ClassVar[Needs] = "keyframes"
+    resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=500)
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("labels", pa.list_(pa.string()), "the ten most probable ImageNet classes, most probable first"),
+        Column("probabilities", pa.list_(pa.float32()), "their mean probabilities over the keyframes"),
+        Column("top_label", pa.string(), "the most probable class"),
+        Column("top_probability", pa.float32(), "its mean probability"),
+        Column("group", pa.string(), "the most probable group of classes: cat, bird, boat ..."),
+        Column("group_probability", pa.float32(), "its probability, the sum over its classes"),
+        Column("kind", pa.string(), "the most probable kind: animal, vehicle, building, place, food, plant, "
+                                    "instrument"),
+        Column("kind_probability", pa.float32(), "its probability, the sum over its classes"),
+        Column("entropy_bits", pa.float32(), "entropy of the mean probabilities: high when nothing is recognised"),
+    )
+    model: ModelRef | None
+
+    def __init__(
+        self, profile: str = "embedded", override: Mapping[str, str | Path] | None = None, threads: int | None = None
+    ) -> None:
+        from experts._efficientnet import EfficientNetLite0
+
+        found = weights.resolve("tags", profile, override)
+        self.vocabulary: Vocabulary = vocabulary(weights.resolve("tag_names", profile, override).path)
+        self.model = found.ref
+        self._network = EfficientNetLite0.from_file(found.path)
+        self._threads = threads or default_threads()
+
+    def probabilities(self, frames: Sequence[Rgb]) -> npt.NDArray[np.float32]:
+        """Return [N, 1000], a row of probabilities for each picture."""
+        from experts._efficientnet import prepare
+
+        rows = np.empty((len(frames), len(self.vocabulary.names)), np.float32)
+        with inference(self._threads):
+            for row, frame in zip(rows, frames, strict=True):
+                logits = self._network(prepare(np.stack([_whole(frame), _centre(frame)]))).mean(dim=0)
+                row[:] = logits.softmax(dim=0).numpy()
+        return rows
+
+    def measure(self, views: Sequence[ClipView]) -> list[dict[str, Any]]:
+        """Return the columns of each clip."""
+        return [self._columns(self.probabilities(view.frames).mean(axis=0)) for view in views]
+
+    def _columns(self, mean: npt.NDArray[np.float32]) -> dict[str, Any]:
+        order = np.argsort(-mean, kind="stable")[:_TOP]
+        group, group_probability = _best(mean, self.vocabulary.groups)
+        kind, kind_probability = _best(mean, self.vocabulary.kinds)
+        return {
+            "labels": [self.vocabulary.names[i] for i in order],
+            "probabilities": [float(mean[i]) for i in order],
+            "top_label": self.vocabulary.names[order[0]],
+            "top_probability": float(mean[order[0]]),
+            "group": group,
+            "group_probability": group_probability,
+            "kind": kind,
+            "kind_probability": kind_probability,
+            "entropy_bits": float(-(mean * np.log2(np.maximum(mean, 1e-12))).sum()),
+        }
+
+    def state(self, view: ClipView, values: Mapping[str, Any]) -> list[Statement]:
+        """State the kind, the group and the class, each if sure enough."""
+        said: list[Statement] = []
+
+        def say(kind: str | None, predicate: str, value: str, confidence: float) -> None:
+            subject = kind or "object"
+            said.append(Statement(
+                self.name, _DIMENSION.get(kind, "subject"), "scene" if predicate == "shows" else subject, predicate,
+                value, round(confidence, 3), view.first_frame, view.end_frame,
+            ))
+
+        if values["kind_probability"] >= _SURE_KIND:
+            say(values["kind"], "shows", f"{_article(values['kind'])} {values['kind']}", values["kind_probability"])
+        if values["group_probability"] >= _SURE:
+            kind = self.vocabulary.kind_of_group(values["group"])
+            say(kind, "looks like", values["group"], values["group_probability"])
+        if values["top_probability"] >= _SURE and values["top_label"] != values["group"]:
+            kind = self.vocabulary.kind_of(self.vocabulary.names.index(values["top_label"]))
+            say(kind, "looks like", values["top_label"], values["top_probability"])
+        return said
+
+
+def _best(mean: npt.NDArray[np.float32], masks: Mapping[str, npt.NDArray[np.bool_]]) -> tuple[str, float]:
+    sums = {name: float(mean[mask].sum()) for name, mask in masks.items()}
+    best = max(sums, key=lambda name: sums[name])
+    return best, min(1.0, sums[best])
+
+
+def _article(noun: str) -> str:
+    if noun == "food":
+        return "some"
+    return "an" if noun[0] in "aeiou" else "a"
+
+
+def _whole(frame: Rgb) -> Rgb:
+    return _resize(frame)
+
+
+def _centre(frame: Rgb) -> Rgb:
+    height, width = frame.shape[:2]
+    side = max(1, round(min(height, width) * 0.95))
+    top, left = (height - side) // 2, (width - side) // 2
+    return _resize(frame[top : top + side, left : left + side])
+
+
+def _resize(frame: Rgb) -> Rgb:
+    import cv2
+
+    from experts._efficientnet import SIDE
+
+    shrinks = min(frame.shape[:2]) >= SIDE
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized: Rgb = cv2.resize(np.ascontiguousarray(frame), (SIDE, SIDE), interpolation=how)
+    return resized

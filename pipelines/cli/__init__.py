@@ -1,0 +1,40 @@
+"""The command `rushes`. Nothing here imports torch, ray or transformers before a command needs them."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from media.errors import RushesError
+from pipelines.cli import data, model, system
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="rushes",
+    help="From raw video and stills to a graded text-to-video model.\n\n"
+    "Start with `rushes demo --out demo/`, or curate your own footage: "
+    "`rushes curate FOLDER --out DATASET`. Exit codes: 0 done; 1 a bug; 2 something to fix in the command, "
+    "config, rule or query; 3 a model is missing; 4 a damaged file; 5 a server that did not answer; "
+    "130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (system, data, model):
+    module.register(app)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; an error of ours is one line and its exit code."""
+    try:
+        app(argv, standalone_mode=True)
+    except RushesError as error:
+        sys.stderr.write(f"rushes: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("\nrushes: interrupted; run the same command again to go on\n")
+        sys.exit(130)

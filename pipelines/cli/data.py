@@ -1,0 +1,276 @@
+"""Commands over the data: run, curate, select, caption, augment, shard, query, columns, plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.cli.common import Dataset, EngineKind, JsonFlag, Profile, Workers, emit, print_json
+
+__all__ = ["register"]
+
+Rules = Annotated[str, typer.Option(help="Named SQL predicates: a YAML file, or default.")]
+Selection = Annotated[str, typer.Option(help="The selection's name.")]
+Backend = Annotated[str, typer.Option(help="embedded, openai, transformers or template (no model).")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `app`."""
+    for command in (run, curate, select, caption, augment, shard, query, columns, plan):
+        app.command()(command)
+
+
+def _say(work: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(work.as_dict())
+        return
+    rows = ", ".join(f"{n} {table}" for table, n in work.rows.items() if n)
+    print(f"{work.root.uri}: {'wrote ' + rows if rows else 'nothing to do, all was there already'}. Run {work.run_id}.")
+
+
+def run(
+    config: Annotated[Path, typer.Argument(help="A YAML config.")],
+    as_json: JsonFlag = False,
+    check: Annotated[bool, typer.Option("--check", help="Validate, print the resolved config, and stop.")] = False,
+) -> None:
+    """Run a config from raw files to shards, on Ray; what is there already is not done again.
+
+    Example: rushes run config.yaml
+
+    On a cluster: ray job submit --working-dir . -- python -m pipelines run config.yaml
+    """
+    from pipelines.config import load_config
+
+    resolved = load_config(config)
+    if check:
+        import yaml
+
+        if as_json:
+            print_json(resolved.model_dump(mode="json"))
+        else:
+            print(yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False, allow_unicode=True).rstrip())
+        return
+    from pipelines.progress import Reporter
+    from pipelines.run import run as run_config
+
+    _say(run_config(resolved, Reporter()), as_json)
+
+
+def curate(
+    sources: Annotated[list[str], typer.Argument(help="Files, folders or addresses of video and stills.")],
+    out: Annotated[str, typer.Option("--out", "-o", help="The dataset root.")],
+    detector: Annotated[
+        str, typer.Option(help="Shot detector: cascade, adaptive, content, transnet, scenedetect:adaptive ...")
+    ] = "cascade",
+    experts: Annotated[str, typer.Option(help="Experts to run: all, none, or names with commas.")] = "all",
+    source: Annotated[str | None, typer.Option(help="Who the files come from; written in every row.")] = None,
+    license: Annotated[str | None, typer.Option(help="Their licence (SPDX); written in every row.")] = None,
+    profile: Profile = "embedded",
+    engine: EngineKind = "ray",
+    workers: Workers = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ingest, split and measure sources, then run the experts over the clips.
+
+    Example: rushes curate footage/ --out dataset
+    """
+    from curation.config import CurateConfig
+    from dataset import open_root
+    from pipelines import steps
+    from pipelines.config import RunConfig, validate
+    from pipelines.progress import Reporter
+
+    asked = None if experts == "all" else [] if experts == "none" else [e.strip() for e in experts.split(",")]
+    given = {
+        "dataset": out,
+        "sources": [{"uris": sources, "source": source, "license": license}],
+        "profile": profile,
+        "curate": validate(CurateConfig, {"detector": detector}, "--detector"),
+        "experts": asked,
+        "engine": {"kind": engine, "workers": workers},
+    }
+    config = validate(RunConfig, given, "rushes curate")
+    names = steps.expert_names(profile, asked)
+    steps.preflight(profile, names, detector=detector)
+    root = open_root(out, create=True)
+    with steps.working(root, "curate", config.model_dump(mode="json"), Reporter(), engine, workers) as work:
+        steps.ingest(work, config)
+        if names:
+            steps.run_experts(work, profile, names)
+    _say(work, as_json)
+
+
+def select(
+    dataset: Dataset,
+    rules: Rules = "default",
+    name: Selection = "default",
+    what_if: Annotated[bool, typer.Option("--what-if", help="Print the funnel and write nothing.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Judge every clip by named SQL rules and print the funnel; nothing measured is thrown away.
+
+    Example: rushes select dataset --rules rules.yaml --what-if
+    """
+    from curation.select import load_rules
+    from curation.select import what_if as try_rules
+    from dataset import open_root
+    from pipelines import steps
+    from pipelines.progress import Reporter
+
+    root, named = open_root(dataset), load_rules(rules)
+    if what_if:
+        funnel = try_rules(root, named)
+    else:
+        config = {"rules": dict(named), "name": name}
+        with steps.working(root, "select", config, Reporter(), "local") as work:
+            funnel = steps.select(work, rules, name)
+    print_json(funnel.as_dict()) if as_json else print(funnel)
+
+
+def caption(
+    dataset: Dataset,
+    backend: Backend = "embedded",
+    base_url: Annotated[str | None, typer.Option(help="openai: the server, for instance http://host:8000/v1")] = None,
+    model: Annotated[str | None, typer.Option(help="openai: the model's name; transformers: its folder.")] = None,
+    selection: Selection = "default",
+    profile: Profile = "embedded",
+    engine: EngineKind = "ray",
+    workers: Workers = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Caption the selected clips: a language model fuses the experts' statements, a checker holds it to them.
+
+    Example: rushes caption dataset --backend openai --base-url http://localhost:8000/v1 --model Qwen/Qwen3-8B
+    """
+    from dataset import open_root
+    from pipelines import steps
+    from pipelines.config import CaptionConfig, validate
+    from pipelines.progress import Reporter
+
+    config = validate(CaptionConfig, {"backend": backend, "base_url": base_url, "model": model}, "rushes caption")
+    names = steps.expert_names(profile)
+    steps.preflight(profile, names, backend)
+    root = open_root(dataset)
+    with steps.working(root, "caption", config.model_dump(mode="json"), Reporter(), engine, workers) as work:
+        steps.run_experts(work, profile, names)
+        if not root.exists(f"selections/{selection}"):
+            steps.select(work, "default", selection)
+        steps.caption(work, config, profile, names, selection)
+    _say(work, as_json)
+
+
+def augment(
+    dataset: Dataset,
+    images: Annotated[
+        list[str] | None, typer.Argument(help="Stills to ingest first; default: those already in.")
+    ] = None,
+    motions: Annotated[str | None, typer.Option(help="Motions with commas; default: those of the config.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames in each pseudo-video.", min=1)] = None,
+    selection: Selection = "default",
+    profile: Profile = "embedded",
+    engine: EngineKind = "ray",
+    workers: Workers = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Turn stills into pseudo-videos: zooms and pans, sub-pixel, their motion known.
+
+    Example: rushes augment dataset photos/ --motions zoom_in,pan_left
+    """
+    from curation.config import PseudoConfig
+    from dataset import open_root
+    from pipelines import steps
+    from pipelines.config import RunConfig, validate
+    from pipelines.progress import Reporter
+
+    given: dict[str, Any] = {}
+    if motions:
+        given["motions"] = [m.strip() for m in motions.split(",")]
+    if frames:
+        given["frames"] = frames
+    pseudo = validate(PseudoConfig, given, "rushes augment")
+    root = open_root(dataset)
+    with steps.working(root, "augment", pseudo.model_dump(mode="json"), Reporter(), engine, workers) as work:
+        if images:
+            config = validate(RunConfig, {"dataset": dataset, "sources": [{"uris": images}]}, "rushes augment")
+            steps.ingest(work, config)
+            steps.run_experts(work, profile, steps.expert_names(profile))
+        steps.select(work, "default", selection)
+        steps.augment(work, pseudo, selection)
+        steps.select(work, "default", selection, title="select the pseudo-videos")
+    _say(work, as_json)
+
+
+def shard(
+    dataset: Dataset,
+    name: Annotated[str, typer.Option(help="The shard set's name.")] = "train",
+    selection: Selection = "default",
+    max_height: Annotated[int | None, typer.Option(help="Scale larger clips down to this height, pixels.")] = None,
+    crf: Annotated[int, typer.Option(help="x264 constant rate factor.")] = 18,
+    engine: EngineKind = "ray",
+    workers: Workers = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write the selected, captioned clips as self-contained Parquet training rows.
+
+    Example: rushes shard dataset --name train --max-height 360
+    """
+    from dataset import open_root
+    from pipelines import steps
+    from pipelines.config import ShardConfig, validate
+    from pipelines.progress import Reporter
+
+    config = validate(ShardConfig, {"name": name, "max_height_px": max_height, "crf": crf}, "rushes shard")
+    root = open_root(dataset)
+    with steps.working(root, "shard", config.model_dump(mode="json"), Reporter(), engine, workers) as work:
+        steps.shard(work, config, selection)
+    _say(work, as_json)
+
+
+def query(
+    dataset: Dataset, sql: Annotated[str, typer.Argument(help="SQL over the views.")], as_json: JsonFlag = False
+) -> None:
+    """Ask the dataset in SQL; views: videos, clips, captions, shards, selections, rejects, funnel, wide, expert_NAME.
+
+    Example: rushes query dataset "select kind, count(*) from shards group by 1"
+    """
+    from dataset import open_root
+    from dataset import query as ask
+
+    emit(ask(open_root(dataset), sql).to_pylist(), as_json)
+
+
+def columns(dataset: Dataset, as_json: JsonFlag = False) -> None:
+    """Print every table's columns with their types and meaning.
+
+    Example: rushes columns dataset
+    """
+    from dataset import column_docs, open_root
+
+    emit(column_docs(open_root(dataset)), as_json)
+
+
+def plan(
+    dataset: Dataset,
+    recipe: Annotated[str, typer.Option(help="A training recipe: a name or a YAML file.")] = "tiny",
+    shards: Annotated[str, typer.Option(help="The shard set's name.")] = "train",
+    seed: Annotated[int, typer.Option(help="The plan's seed.")] = 0,
+    epoch: Annotated[int, typer.Option(help="The epoch planned.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show, before any training, every bucket, its batches and tokens, and every sample that fits none, and why.
+
+    Example: rushes plan dataset --recipe tiny
+    """
+    from pipelines.modelling import plan_of
+
+    made = plan_of(dataset, recipe, shards, seed=seed, epoch=epoch)
+    if as_json:
+        print_json({"buckets": made.table(), "rejected": [{"clip_id": i, "reason": r} for i, r in made.rejected]})
+        return
+    emit(made.table(), False)
+    print(
+        f"\n{len(made.batches)} batches; {len(made.rejected)} samples fit no bucket"
+        + "".join(f"\n  {i}: {r}" for i, r in made.rejected[:20])
+    )

@@ -1,0 +1,147 @@
+"""The configuration of a run: pydantic models with described fields, YAML in, unknown keys refused.
+
+A config names the dataset, the sources and how each step works; every field has a default that is right for a
+small machine and the `embedded` profile. The resolved config and its hash are saved with the run.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from curation.config import CurateConfig, PseudoConfig
+from media.errors import ConfigError
+
+__all__ = ["CaptionConfig", "EngineConfig", "RunConfig", "ShardConfig", "SourceConfig", "load_config", "validate"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceConfig(_Section):
+    """Some files, and what is known of their rights."""
+
+    uris: list[str] = Field(
+        min_length=1,
+        description="files, folders or addresses (local, s3://, gs://, http); "
+        "a folder is searched for every file below it",
+    )
+    source: str | None = Field(None, description="who or what the files come from; written in every row")
+    license: str | None = Field(None, description="SPDX identifier or text; written in every row")
+
+
+class CaptionConfig(_Section):
+    """Which language model fuses the experts' statements."""
+
+    backend: Literal["embedded", "template", "openai", "transformers"] = Field(
+        "embedded",
+        description="embedded: SmolLM2 in process; openai: any OpenAI-compatible server, such as "
+        "`vllm serve`; transformers: a local folder, in process; template: no model",
+    )
+    base_url: str | None = Field(None, description="openai: the server's address, for instance http://host:8000/v1")
+    model: str | None = Field(None, description="openai: the served model's name; transformers: its folder")
+    api_key_env: str = Field("OPENAI_API_KEY", description="openai: environment variable that holds the key")
+    max_tokens: int = Field(96, ge=16, le=2048, description="longest answer of the language model, in tokens")
+    concurrency: int = Field(16, ge=1, description="openai: requests in flight for each worker")
+
+
+class ShardConfig(_Section):
+    """The training rows: encoding and layout."""
+
+    name: str = Field("train", description="the shard set's name: shards/<name>")
+    kinds: list[Literal["clip", "pseudo", "synthetic"]] = Field(
+        ["clip", "pseudo", "synthetic"], description="which kinds of clips go in"
+    )
+    max_height_px: int | None = Field(None, ge=16, description="larger clips are scaled down to this height")
+    crf: int = Field(18, ge=0, le=51, description="x264 constant rate factor; lower is better and larger")
+    rows_per_part: int = Field(64, ge=1, description="clips in one Parquet part")
+
+
+class EngineConfig(_Section):
+    """Where the stages run."""
+
+    kind: Literal["ray", "local"] = Field(
+        "ray",
+        description="ray: Ray Data, on the cluster of RAY_ADDRESS or one started here; local: one process, no Ray",
+    )
+    workers: int | None = Field(
+        None, ge=1, description="actors for each stage; default: one a core. More than the cluster has cores is refused"
+    )
+    wall_limit_s: float = Field(600.0, gt=0, description="one file's time limit; beyond it the file is quarantined")
+
+
+class RunConfig(_Section):
+    """One run from raw files to shards: `rushes run CONFIG`."""
+
+    dataset: str = Field(description="the dataset root: a local folder, s3:// or gs://")
+    sources: list[SourceConfig] = Field(min_length=1, description="what to read; stills are told from video by content")
+    profile: str = Field("embedded", description="which models fill the experts' roles: embedded, standard or a YAML")
+    curate: CurateConfig = Field(default_factory=CurateConfig, description="splitting and measuring")
+    experts: list[str] | None = Field(None, description="experts to run; default: all of the profile")
+    rules: str | dict[str, str] = Field("default", description="named SQL predicates, a YAML file of them, or default")
+    selection: str = Field("default", description="the selection's name: selections/<name>")
+    captions: CaptionConfig = Field(default_factory=CaptionConfig, description="caption fusion")
+    pseudo: PseudoConfig = Field(default_factory=PseudoConfig, description="stills turned into pseudo-videos")
+    shards: ShardConfig = Field(default_factory=ShardConfig, description="the training rows")
+    engine: EngineConfig = Field(default_factory=EngineConfig, description="where the stages run")
+
+
+def load_config(path: str | Path) -> RunConfig:
+    """Read a YAML config.
+
+    Raises:
+        ConfigError: in one line, with the file, the field and, for an unknown key, the nearest right name.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f":{where.line + 1}" if where else ""
+        raise ConfigError(f"{path}{line}: is not YAML: {getattr(error, 'problem', error)}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: holds no mapping; begin with `dataset:` and `sources:`")
+    return validate(RunConfig, data, str(path))
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validate(model: type[M], data: dict[str, Any], where: str) -> M:
+    """Return `model` made from `data`; a ConfigError says where, which field and what it may be."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: " + "; ".join(_explain(model, item) for item in error.errors())) from None
+
+
+def _explain(model: type[BaseModel], item: Any) -> str:
+    location = [str(part) for part in item["loc"]]
+    field = ".".join(location)
+    if item["type"] == "extra_forbidden":
+        known = _fields_at(model, location[:-1])
+        near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean `{near[0]}`?" if near else f"one of: {', '.join(sorted(known))}"
+        return f"unknown key `{field}`: {hint}"
+    if item["type"] == "missing":
+        return f"`{field}` is missing"
+    return f"`{field}`: {item['msg'].lower()}"
+
+
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    """Return the field names of the section that `path` leads to."""
+    current: Any = model
+    for part in path:
+        if isinstance(current, type) and issubclass(current, BaseModel) and part in current.model_fields:
+            current = current.model_fields[part].annotation
+            arguments = getattr(current, "__args__", ())
+            models = [a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)]
+            current = models[0] if models else current
+    return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []

@@ -1,0 +1,180 @@
+"""`rushes demo`: the whole mission on real footage from PyPI packages, in ten steps, with nothing mocked.
+
+Every step does only what is missing, so that the demo can be killed, run again, and looked at half-way.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dataset import Root, open_root, query
+from pipelines import modelling, steps
+from pipelines.cli.common import table
+from pipelines.config import RunConfig, validate
+from pipelines.progress import Reporter, duration
+from pipelines.run import curate
+
+__all__ = ["QUERIES", "run_demo"]
+
+QUERIES: dict[str, str] = {
+    "What is in the shards": (
+        "select kind, count(*) as clips, round(sum(duration_s), 1) as seconds, "
+        "round(avg(octet_length(media)) / 1024, 1) as mean_kb from shards group by kind order by kind"
+    ),
+    "Which camera the pass measured, and how much else moves": (
+        "select kind, camera_motion, count(*) as clips, round(avg(flow_mean_px_per_s), 1) as flow_px_per_s, "
+        "round(avg(object_motion_px_per_s), 1) as object_px_per_s from clips where kind <> 'still' "
+        "group by all order by kind, clips desc"
+    ),
+    "Which expert supports how many words of the captions": (
+        "select e.expert, count(*) as spans, round(avg(e.score), 2) as mean_score, any_value(e.span) as for_instance "
+        "from (select unnest(evidence) as e from captions) group by 1 order by spans desc"
+    ),
+}
+"""The three queries that step 6 prints with their answers."""
+
+STEPS = 10
+
+
+def demo_config(out: Path, workers: int | None, caption_backend: str) -> RunConfig:
+    """Return the run that the demo makes of its footage."""
+    from experts import weights
+
+    files = weights.footage().files
+    sources: dict[tuple[str, str], list[str]] = {}
+    for file in files:
+        sources.setdefault((file.source, file.license), []).append(str(file.path))
+    return validate(
+        RunConfig,
+        {
+            "dataset": str(out / "dataset"),
+            "sources": [
+                {"uris": paths, "source": source, "license": license} for (source, license), paths in sources.items()
+            ],
+            "captions": {"backend": caption_backend},
+            "pseudo": {"frames": 32, "fps": 16, "height_px": 192},
+            "shards": {"max_height_px": 240},
+            "engine": {"workers": workers},
+        },
+        "rushes demo",
+    )
+
+
+def run_demo(
+    out: Path,
+    *,
+    train_seconds: float = 60.0,
+    workers: int | None = None,
+    caption_backend: str = "embedded",
+    as_json: bool = False,
+) -> dict[str, Any]:
+    """Run the demo into `out`; returns its figures, which are also in `out/demo.json`."""
+    from experts import weights
+
+    started = time.perf_counter()
+    report = Reporter(STEPS, stream=sys.stderr if as_json else sys.stdout)
+    out.mkdir(parents=True, exist_ok=True)
+    if any(not row["present"] for row in weights.status("embedded")) or not weights.has_footage():
+        with report.step("weights and footage", "MB", numbered=False) as move:
+            weights.pull("embedded", footage=True, progress=lambda done, total: move(done >> 20, total >> 20))
+    config = demo_config(out, workers, caption_backend)
+    (out / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    figures = {**_curate(config, report), **_model(config, out, train_seconds, report)}
+    figures |= {"wall_s": round(time.perf_counter() - started, 1), "seconds": report.seconds}
+    (out / "demo.json").write_text(json.dumps(figures, indent=2) + "\n")
+    report.say(_farewell(out, figures["wall_s"]))
+    return figures
+
+
+def _curate(config: RunConfig, report: Reporter) -> dict[str, Any]:
+    """Steps 1 to 6: from files to shards, and three questions to them."""
+    root = open_root(config.dataset, create=True)
+
+    def tell(step: str, result: object) -> None:
+        if step == "ingest":
+            _say_cuts(root, report)
+        elif step == "select":
+            report.say(_indent(str(result)))
+        elif step == "caption":
+            _say_outcomes(root, report)
+
+    with steps.working(root, "demo", config.model_dump(mode="json"), report, "ray", config.engine.workers) as work:
+        curate(work, config, tell)
+    for title, sql in QUERIES.items():
+        report.say(f"\n      {title}:\n      {sql}\n")
+        report.say(_indent(table(query(root, sql).to_pylist())))
+    report.say()
+    quarantined = sum(note.startswith("quarantined") for note in work.notes)
+    return {"dataset": root.uri, "rows": dict(work.rows), "quarantined": quarantined}
+
+
+def _model(config: RunConfig, out: Path, train_seconds: float, report: Reporter) -> dict[str, Any]:
+    """Steps 7 to 10: plan and train, generate, grade, report."""
+    dataset = config.dataset
+    report.say(_indent(modelling.describe_plan(dataset, "tiny", config.shards.name)))
+    trained = modelling.train_on(dataset, out / "model", "tiny", config.shards.name, max_seconds=train_seconds,
+                                 report=report, title="train a text-to-video model", keep=True)  # fmt: skip
+    report.say(f"      held-out loss {trained['held_out_before']:.4f} before, {trained['held_out_after']:.4f} after "
+               f"{trained['steps']} steps")  # fmt: skip
+    generated = modelling.generate_demo(dataset, out / "model", out / "generated", config.shards.name, report=report)
+    for row in generated:
+        report.say(f"      {row['file']}: {row['prompt']}")
+    _, summary = modelling.evaluate_both(dataset, out / "generated", config.shards.name, config.profile, report=report)
+    report.say(_indent(table(summary)))
+    page = modelling.report_on(dataset, out / "report.html", run=out / "model", generated=out / "generated",
+                               report=report)  # fmt: skip
+    return {
+        "steps": trained["steps"],
+        "held_out_before": trained["held_out_before"],
+        "held_out_after": trained["held_out_after"],
+        "generated": [row["file"] for row in generated],
+        "report": str(page),
+    }
+
+
+def _say_cuts(root: Root, report: Reporter) -> None:
+    rows = query(
+        root,
+        "select parse_filename(uri) as file, frames, len(cuts) as cuts, "
+        "list_transform(cuts, lambda c: c.detector || ' ' || c.kind || ' at ' || round(c.time_s, 2) || ' s') as found "
+        "from videos where media = 'video' and status = 'ok' order by file",
+    ).to_pylist()
+    for row in rows:
+        found = "; ".join(row["found"] or [])
+        report.say(f"      {row['file']}: {row['frames']} frames, {row['cuts']} cuts" + (f": {found}" if found else ""))
+
+
+def _say_outcomes(root: Root, report: Reporter) -> None:
+    rows = query(root, "select clip_id, outcome, short from captions order by clip_id").to_pylist()
+    for row in rows:
+        report.say(f"      {row['outcome']:<9} {row['short']}")
+    counts = Counter(row["outcome"] for row in rows)
+    report.say("      outcomes: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.most_common()))
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"      {line}" for line in text.splitlines())
+
+
+def _farewell(out: Path, wall_s: float) -> str:
+    return f"""
+Done in {duration(wall_s)}.
+
+  {out}/report.html    the whole run on one page: open it in a browser
+  {out}/dataset        Parquet: videos, clips, experts, captions, selections, shards, grades
+  {out}/model          checkpoints and the training log
+  {out}/generated      the generated clips
+  {out}/config.yaml    what was run; change it and use it with `rushes run`
+
+What to type next:
+
+  rushes query {out}/dataset "select camera_motion, count(*) from clips group by 1"
+  rushes select {out}/dataset --what-if
+  rushes curate YOUR_FOOTAGE --out dataset"""

@@ -1,0 +1,193 @@
+"""Where stages run: in this process, or as actor pools of Ray Data.
+
+A stage is a plain class: constructed once in each worker, called with one item, it returns `Part`s - rows for
+tables of the dataset - and knows nothing of Ray. The engine writes the parts where the stage ran, so that media
+and keyframes never travel through the driver, and hands back only a small `Report` for each batch.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from dataset import open_root
+from media.errors import UserError
+
+__all__ = ["Engine", "LocalEngine", "Part", "RayEngine", "Report", "Stage", "StageSpec", "make_engine"]
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows for one table; `key` names the Parquet part, so that a retry overwrites itself."""
+
+    table: str
+    rows: list[dict[str, Any]]
+    schema: pa.Schema
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one batch came to: rows written by table, notes for the user, seconds spent."""
+
+    items: int
+    rows: dict[str, int]
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+class Stage(Protocol):
+    """A stage: one batch of items in, parts out."""
+
+    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
+        """Return the rows to write, in the order to write them, and notes for the user."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpec:
+    """How to make a stage in a worker, and what one of its actors takes."""
+
+    name: str
+    factory: Callable[..., Stage]
+    root: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+class Engine(Protocol):
+    """Runs a stage over batches of items, yielding a report for each as it ends, in any order."""
+
+    workers: int
+
+    def run(self, spec: StageSpec, batches: Sequence[Sequence[Item]]) -> Iterator[Report]:
+        """Run `spec` over `batches`."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+        ...
+
+
+class _Worker:
+    """A stage in its worker, with the writing of its parts."""
+
+    def __init__(self, spec: StageSpec) -> None:
+        self._root = open_root(spec.root)
+        self._stage = spec.factory(**spec.kwargs)
+
+    def run(self, items: Sequence[Item]) -> Report:
+        started = time.perf_counter()
+        parts, notes = self._stage(items)
+        rows: dict[str, int] = {}
+        for part in parts:
+            if part.rows:
+                self._root.write_part(part.table, part.rows, part.schema, key=part.key)
+            rows[part.table] = rows.get(part.table, 0) + len(part.rows)
+        return Report(len(items), rows, tuple(notes), time.perf_counter() - started)
+
+
+class LocalEngine:
+    """One process, no Ray."""
+
+    workers = 1
+
+    def run(self, spec: StageSpec, batches: Sequence[Sequence[Item]]) -> Iterator[Report]:
+        """Run the batches one after the other."""
+        if not batches:
+            return
+        worker = _Worker(spec)
+        for batch in batches:
+            yield worker.run(batch)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _RayWorker:
+    """The callable that Ray Data's actors hold: a batch is one row of pickled items."""
+
+    def __init__(self, spec: StageSpec) -> None:
+        self._worker = _Worker(spec)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        return {"report": [pickle.dumps(self._worker.run(pickle.loads(data))) for data in batch["items"]]}
+
+
+class RayEngine:
+    """Ray Data: every stage an actor pool, never more actors than the cluster has cores.
+
+    Connects to the cluster of RAY_ADDRESS (as a submitted job does), else starts one in this process.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        import logging
+
+        self._owned = "RAY_ADDRESS" not in os.environ
+        if self._owned:
+            # A Ray of our own listens on loopback only and ends with us; a token file would outlive it and make
+            # a later `ray start` of the user's ask for one.
+            os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+        import ray.data
+
+        if not ray.is_initialized():
+            options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+            if self._owned:
+                options |= {"num_cpus": os.cpu_count(), "include_dashboard": False, "object_store_memory": 256 * 2**20}
+            # One actor, one core: a model that starts a thread a core in every actor would fight itself.
+            ray.init(runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}}, **options)
+        for name in ("ray.data", "ray.serve", "ray"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
+        cores = int(ray.cluster_resources().get("CPU", 1))
+        if workers is not None and workers > cores:
+            self.close()
+            raise UserError(
+                f"engine.workers: {workers} asked for, but this cluster has {cores} cores; "
+                f"decoding with more workers than cores only waits. Ask for at most {cores}"
+            )
+        self.workers = workers or cores
+
+    def run(self, spec: StageSpec, batches: Sequence[Sequence[Item]]) -> Iterator[Report]:
+        """Map the stage over the batches; reports come as they end."""
+        if not batches:
+            return
+        import ray.data
+
+        rows = [{"items": pickle.dumps(list(batch))} for batch in batches]
+        size = max(1, min(self.workers, len(rows), int(self.workers / max(spec.cpus, 1))))
+        data = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map_batches(
+            _RayWorker,
+            fn_constructor_args=(spec,),
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=size),
+            num_cpus=spec.cpus,
+            num_gpus=spec.gpus or None,
+        )
+        for row in data.iter_rows():
+            yield pickle.loads(row["report"])
+
+    def close(self) -> None:
+        """Stop the Ray that this engine started; leave another's running."""
+        import ray
+
+        if self._owned and ray.is_initialized():
+            ray.shutdown()
+
+
+def make_engine(kind: str, workers: int | None) -> Engine:
+    """Return the engine named `ray` or `local`."""
+    return RayEngine(workers) if kind == "ray" else LocalEngine()

@@ -1,0 +1,41 @@
+"""A whole run, from raw files to shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dataset import open_root
+from pipelines import steps
+from pipelines.config import RunConfig
+from pipelines.progress import Reporter
+
+__all__ = ["curate", "run"]
+
+
+def run(config: RunConfig, report: Reporter) -> steps.Work:
+    """Run `config` from raw files to shards; what is there already is not done again."""
+    root = open_root(config.dataset, create=True)
+    with steps.working(
+        root, "run", config.model_dump(mode="json"), report, config.engine.kind, config.engine.workers
+    ) as work:
+        curate(work, config)
+    return work
+
+
+def curate(work: steps.Work, config: RunConfig, after: Callable[[str, object], None] | None = None) -> None:
+    """Take `config`'s sources to shards; `after(step, result)` is called after each, for those who want to tell."""
+    tell = after or (lambda step, result: None)
+    names = steps.expert_names(config.profile, config.experts)
+    steps.preflight(config.profile, names, config.captions.backend, config.curate.detector)
+    steps.ingest(work, config)
+    tell("ingest", None)
+    steps.run_experts(work, config.profile, names)
+    tell("select", steps.select(work, config.rules, config.selection))
+    steps.caption(work, config.captions, config.profile, names, config.selection)
+    tell("caption", None)
+    steps.augment(work, config.pseudo, config.selection)
+    inner = {"numbered": False}
+    steps.select(work, config.rules, config.selection, title="      and selected", **inner)
+    steps.caption(work, config.captions, config.profile, names, config.selection, title="      and captioned", **inner)
+    steps.shard(work, config.shards, config.selection)
+    tell("shard", None)

@@ -1,0 +1,248 @@
+"""The stages: plain classes that work in one process, with no Ray.
+
+Each is constructed once in a worker, takes a batch of items and returns the parts to write. What a stage reads
+of the dataset it reads by clip id, so that an item is a few strings and nothing heavy passes the driver.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow.compute as pc
+
+import curation
+import media
+from dataset import open_root, schema_of
+from media.errors import MediaError
+from pipelines.engine import Item, Part
+
+__all__ = ["Augment", "Caption", "Experts", "Ingest", "Shard", "still_id"]
+
+
+def still_id(video_id: str) -> str:
+    """Return the clip id of a still: a clip of one frame."""
+    return f"{video_id}:0-1"
+
+
+class Ingest:
+    """A source -> its row in `videos` and its clips. Items: uri, source, license."""
+
+    def __init__(self, *, curate: Any, run_id: str) -> None:
+        self._config = curate
+        self._run_id = run_id
+
+    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
+        """Ingest each source; a bad one is a quarantined row and a note."""
+        parts, notes = [], []
+        for item in items:
+            got = curation.ingest(
+                item["uri"], self._config, run_id=self._run_id, source=item.get("source"), license=item.get("license")
+            )
+            # Clips first: a kill between the two leaves the source without its row, so it is ingested again,
+            # under the same part names.
+            parts.append(Part("clips", got.clips, schema_of("clips"), got.video["video_id"]))
+            parts.append(Part("videos", [got.video], schema_of("videos"), item["uri"]))
+            if got.video["status"] != "ok":
+                notes.append(f"quarantined {item['uri']}: {got.video['reason']} ({got.video['detail']})")
+        return parts, notes
+
+
+class _Reader:
+    """Reads rows of the dataset by clip id."""
+
+    def __init__(self, root: str) -> None:
+        self.root = open_root(root)
+
+    def rows(self, table: str, ids: Sequence[str], columns: list[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Return `{clip_id: row}` for those of `ids` that `table` has."""
+        if not ids or not self.root.exists(table):
+            return {}
+        found = self.root.read(table, columns=columns, filter=pc.field("clip_id").isin(list(ids)))
+        return {row["clip_id"]: row for row in found.to_pylist()}
+
+
+class Experts:
+    """A clip's keyframes -> one row in each expert's table. Items: clip_id, experts (the names it lacks)."""
+
+    def __init__(self, *, root: str, profile: str, run_id: str) -> None:
+        self._reader = _Reader(root)
+        self._profile = profile
+        self._run_id = run_id
+        self._loaded: dict[str, Any] = {}
+
+    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
+        """Run every expert that an item lacks over its clip."""
+        import experts
+
+        clips = self._reader.rows("clips", [item["clip_id"] for item in items])
+        wanted: dict[str, list[str]] = defaultdict(list)
+        for item in items:
+            for name in item["experts"]:
+                wanted[name].append(item["clip_id"])
+        views = {clip_id: experts.clip_views([row])[0] for clip_id, row in clips.items()}
+        parts, notes = [], []
+        for name, ids in wanted.items():
+            expert = self._loaded.setdefault(name, None) or experts.load(name, profile=self._profile)
+            self._loaded[name] = expert
+            rows = experts.run(expert, [views[i] for i in ids], run_id=self._run_id)
+            notes += [f"expert {name} failed on {row['clip_id']}: {row['error']}" for row in rows if row["error"]]
+            parts.append(Part(f"experts/{name}", rows, experts.schema(expert), f"{name} {' '.join(ids)}"))
+        return parts, notes
+
+
+class Caption:
+    """The experts' statements -> a checked caption. Items: clip_id."""
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        captions: Mapping[str, Any],
+        profile: str,
+        experts: Sequence[str],
+        run_id: str,
+        threads: int = 1,
+    ) -> None:
+        import captioning
+
+        self._captioning = captioning
+        self._reader = _Reader(root)
+        self._experts = list(experts)
+        self._run_id = run_id
+        self._backend = captioning.make_backend(dict(captions), profile=profile, threads=threads)
+        self._checker = captioning.Checker(profile=profile)
+
+    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
+        """Caption each clip; a pseudo-video takes its still's caption and adds the known camera motion."""
+        ids = [item["clip_id"] for item in items]
+        light = [f.name for f in schema_of("clips") if f.name not in ("keyframes", "affine")]
+        clips = self._reader.rows("clips", ids, light)
+        parents = self._reader.rows(
+            "captions", [still_id(c["video_id"]) for c in clips.values() if c["kind"] == "pseudo"]
+        )
+        said = [self._reader.rows(f"experts/{name}", ids) for name in self._experts]
+        rows = []
+        for clip_id in ids:
+            clip = clips[clip_id]
+            parent = parents.get(still_id(clip["video_id"])) if clip["kind"] == "pseudo" else None
+            if parent is not None:
+                rows.append(self._captioning.for_pseudo(parent, clip, run_id=self._run_id))
+                continue
+            statements = self._captioning.statements_of([t[clip_id] for t in said if clip_id in t], clip)
+            rows.append(self._captioning.caption(clip, statements, self._backend, self._checker, run_id=self._run_id))
+        notes = [f"caption of {row['clip_id']}: {row['error']}" for row in rows if row["error"]]
+        return [Part("captions", rows, schema_of("captions"), " ".join(ids))], notes
+
+
+class Augment:
+    """A still -> pseudo-videos, measured like any clip. Items: uri, video_id."""
+
+    def __init__(self, *, pseudo: Any, run_id: str) -> None:
+        self._config = pseudo
+        self._run_id = run_id
+
+    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
+        """Make the rows of every motion asked for; no bytes are spent until they are sharded."""
+        from curation import pseudo
+
+        parts, notes = [], []
+        for item in items:
+            try:
+                with media.local_copy(item["uri"]) as path:
+                    image = media.load_still(path)
+                rows = pseudo.pseudo_clips(item["uri"], item["video_id"], image, self._config, run_id=self._run_id)
+            except MediaError as error:
+                notes.append(f"no pseudo-videos of {item['uri']}: {error}")
+                continue
+            parts.append(Part("clips", rows, schema_of("clips"), f"pseudo {item['video_id']}"))
+        return parts, notes
+
+
+class Shard:
+    """A kept clip with its caption -> a self-contained training row. Items: clip_id."""
+
+    def __init__(self, *, root: str, shards: Mapping[str, Any], run_id: str) -> None:
+        self._reader = _Reader(root)
+        self._config = dict(shards)
+        self._run_id = run_id
+
+    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
+        """Encode each clip from its source, verified; a clip that fails is a note, not a row."""
+        ids = [item["clip_id"] for item in items]
+        clips = self._reader.rows("clips", ids)
+        captions = self._reader.rows("captions", ids, ["clip_id", "short", "dense", "outcome"])
+        tags = self._reader.rows("experts/tags", [*ids, *(still_id(c["video_id"]) for c in clips.values())])
+        rights = {
+            (row["video_id"], row["uri"]): row
+            for row in self._reader.root.read(
+                "videos",
+                columns=["video_id", "uri", "source", "license"],
+                filter=pc.field("video_id").isin([c["video_id"] for c in clips.values()]),
+            ).to_pylist()
+        }
+        by_source: dict[str, list[str]] = defaultdict(list)
+        for clip_id in ids:
+            by_source[clips[clip_id]["uri"]].append(clip_id)
+        rows, notes = {}, []
+        for uri, members in by_source.items():
+            try:
+                with media.local_copy(uri) as path:
+                    for clip_id in members:
+                        clip = clips[clip_id]
+                        try:
+                            encoded = curation.encode_clip(
+                                clip, path, max_height=self._config["max_height_px"], crf=self._config["crf"]
+                            )
+                        except MediaError as error:
+                            notes.append(f"not sharded {clip_id}: {error}")
+                            continue
+                        about = tags.get(clip_id) or tags.get(still_id(clip["video_id"])) or {}
+                        right = rights.get((clip["video_id"], uri), {})
+                        rows[clip_id] = self._row(clip, encoded, captions[clip_id], about, right)
+            except MediaError as error:
+                notes.append(f"not sharded: {uri}: {error}")
+        parts = [
+            Part(
+                f"shards/{self._config['name']}",
+                [rows[i] for i in ids if i in rows],
+                schema_of("shards"),
+                " ".join(ids),
+            )
+        ]
+        return parts, notes
+
+    def _row(self, clip: Item, encoded: media.Encoded, caption: Item, tags: Item, right: Item) -> Item:
+        return {
+            **{
+                name: clip[name]
+                for name in (
+                    "clip_id",
+                    "video_id",
+                    "kind",
+                    "uri",
+                    "first_frame",
+                    "end_frame",
+                    "flow_mean_px_per_s",
+                    "camera_motion",
+                    "sharpness_laplacian",
+                    "phash",
+                )
+            },
+            "media": encoded.data,
+            "media_type": "video/mp4",
+            "media_hash": media.bytes_id(encoded.data),
+            "frames": encoded.frames,
+            "fps": encoded.fps,
+            "width_px": encoded.width_px,
+            "height_px": encoded.height_px,
+            "duration_s": encoded.frames / encoded.fps,
+            "short": caption["short"],
+            "dense": caption["dense"],
+            "caption_outcome": caption["outcome"],
+            "tags": tags.get("labels"),
+            "source": right.get("source"),
+            "license": right.get("license"),
+            "run_id": self._run_id,
+        }

@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipelines.config import RunConfig, load_config
-    from pipelines.run import run
 
-__all__ = ["RunConfig", "load_config", "run"]
+__all__ = ["RunConfig", "load_config"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("RunConfig", "load_config"):
+    if name in __all__:
         return getattr(import_module("pipelines.config"), name)
-    if name == "run":
-        return import_module("pipelines.run").run
     raise AttributeError(f"module 'pipelines' has no attribute {name!r}")

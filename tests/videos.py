@@ -77,7 +77,7 @@ def read_number(picture: Rgb) -> int:
             number |= int(level > 128) << bit
             bit += 1
         elif abs(level - expected) > 45:
-            raise ValueError(f"corner {(row, column)} has level {level:.0f}, not {expected}: not numbered, or not upright")
+            raise ValueError(f"corner {(row, column)} has level {level:.0f}, not {expected}: not an upright number")
     return number
 
 
@@ -127,7 +127,7 @@ def write_video(
     with av.open(str(path), "w", options=dict(container_options or {})) as container:
         chosen = CODECS.get(codec, {}) if options is None else options
         stream = cast(av.VideoStream, container.add_stream(codec, rate=rate, options=dict(chosen)))
-        sound = cast(av.AudioStream, container.add_stream("aac", rate=8000, layout="mono")) if audio else None
+        sound = container.add_stream("aac", rate=8000, layout="mono") if audio else None
         stream.pix_fmt = pixel_format
         stream.codec_context.time_base = time_base
         stream.codec_context.thread_count = 1
@@ -154,8 +154,7 @@ def write_video(
 def write_silence(path: Path, seconds: float = 1.0) -> Path:
     """Write a file with sound and no picture."""
     with av.open(str(path), "w") as container:
-        stream = cast(av.AudioStream, container.add_stream("aac", rate=8000, layout="mono"))
-        _mux_silence(container, stream, seconds)
+        _mux_silence(container, container.add_stream("aac", rate=8000, layout="mono"), seconds)
     return path
 
 

@@ -68,8 +68,8 @@ class _MBConv(nn.Module):
         if hasattr(self, "_expand_conv"):
             y = functional.relu6(self._bn0(self._expand_conv(y)))
         y = functional.relu6(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
-        return x + y if self.residual else y
+        narrow: Tensor = self._bn2(self._project_conv(y))
+        return x + narrow if self.residual else narrow
 
 
 class EfficientNetLite0(nn.Module):
@@ -100,4 +100,5 @@ class EfficientNetLite0(nn.Module):
         for block in self._blocks:
             x = block(x)
         x = functional.relu6(self._bn1(self._conv_head(x)))
-        return self._fc(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        logits: Tensor = self._fc(x.mean(dim=(2, 3)))
+        return logits

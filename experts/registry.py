@@ -19,6 +19,10 @@ __all__ = ["EMBEDDED", "clip_views", "expert_class", "load", "run", "schema"]
 
 _CLASSES: Final[dict[str, str]] = {
     "tags": "experts.tags:Tags",
+    "colour": "experts.colour:Colour",
+    "light": "experts.light:Light",
+    "motion": "experts.motion:Motion",
+    "quality": "experts.quality:Quality",
 }
 
 EMBEDDED: Final[tuple[str, ...]] = tuple(_CLASSES)

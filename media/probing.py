@@ -1,0 +1,113 @@
+"""What a file is, from its header and its first frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from os import PathLike
+from pathlib import Path
+
+from media.errors import MediaError
+from media.files import is_image
+from media.source import Deadline, Source, geometry_of, open_source, pictures
+
+__all__ = ["Probe", "probe"]
+
+_PQ, _HLG = 16, 18
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a file is. Sizes are of the upright picture with square pixels; `coded_*` are as stored.
+
+    `rotation_deg` is the clockwise turn a player applies: 0, 90, 180 or 270. `frames_header` is what the header
+    promises, None where it says nothing; only decoding counts. `duration_s` and `fps` are the header's too.
+    `hdr` marks a PQ or HLG transfer. A still picture (`is_still`) has one frame, no duration and no rate.
+    """
+
+    container: str
+    codec: str
+    pixel_format: str
+    width_px: int
+    height_px: int
+    rotation_deg: int
+    sample_aspect: Fraction
+    frames_header: int | None
+    duration_s: float
+    fps: float
+    has_audio: bool
+    size_bytes: int
+    coded_width_px: int
+    coded_height_px: int
+    mirrored: bool = False
+    interlaced: bool = False
+    hdr: bool = False
+    is_still: bool = False
+
+
+def probe(path: str | PathLike[str], *, wall_limit_s: float | None = None) -> Probe:
+    """Read the header and decode the first frame of the video or still at `path`.
+
+    MediaError with a reason: "unreadable", "empty_file", "not_media", "no_video" (sound only), "truncated" (fewer
+    bytes than the container promises), "undecodable", "timeout".
+    """
+    if is_image(path):
+        from media.stills import probe_still
+
+        return probe_still(path)
+    with open_source(path, wall_limit_s=wall_limit_s) as source:
+        return _probe(source, Path(path).stat().st_size, Deadline.after(wall_limit_s))
+
+
+def _probe(source: Source, size_bytes: int, deadline: Deadline) -> Probe:
+    stream, context = source.stream, source.stream.codec_context
+    frames = pictures(source, deadline)
+    first = next(frames)
+    frames.close()  # type: ignore[attr-defined]
+    _check_sample_table(source, size_bytes)
+    geometry = geometry_of(source, first)
+    width_px, height_px = geometry.display(first.width, first.height)
+    duration = stream.duration * source.time_base if stream.duration else (source.container.duration or 0) / 1_000_000
+    return Probe(
+        container=_container_name(source),
+        codec=context.codec.canonical_name,
+        pixel_format=first.format.name,
+        width_px=width_px,
+        height_px=height_px,
+        rotation_deg=geometry.rotation_deg,
+        sample_aspect=geometry.sample_aspect,
+        frames_header=stream.frames or None,
+        duration_s=max(0.0, float(duration)),
+        fps=float(stream.average_rate or stream.guessed_rate or 0),
+        has_audio=bool(source.container.streams.audio),
+        size_bytes=size_bytes,
+        coded_width_px=first.width,
+        coded_height_px=first.height,
+        mirrored=geometry.mirrored,
+        interlaced=first.interlaced_frame,
+        hdr=first.color_trc in {_PQ, _HLG},
+    )
+
+
+def _check_sample_table(source: Source, size_bytes: int) -> None:
+    """Hold the last sample of an MP4's table against the bytes there are."""
+    if not source.is_iso:
+        return
+    entries = source.stream.index_entries
+    if not len(entries):
+        return
+    last = entries[len(entries) - 1]
+    if last.pos + last.size > size_bytes:
+        raise MediaError(
+            "truncated",
+            f"{source.name}: the last sample ends at byte {last.pos + last.size}, the file at {size_bytes}",
+        )
+
+
+def _container_name(source: Source) -> str:
+    name = source.container.format.name
+    if source.is_iso:
+        return "mov" if source.container.metadata.get("major_brand", "").strip() == "qt" else "mp4"
+    if name == "matroska,webm":
+        return "webm" if b"webm" in source.head else "matroska"
+    return name.split(",")[0]

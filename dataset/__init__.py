@@ -9,16 +9,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dataset.catalogue import connect, query
+    from dataset.columns import ColumnDoc, column_docs
     from dataset.root import Root, open_root, schema_of
     from dataset.runs import Run, new_run
 
-__all__ = ["Root", "Run", "new_run", "open_root", "schema_of"]
+__all__ = ["ColumnDoc", "Root", "Run", "column_docs", "connect", "new_run", "open_root", "query", "schema_of"]
 
 _HOMES = {
+    "ColumnDoc": "dataset.columns",
     "Root": "dataset.root",
     "Run": "dataset.runs",
+    "column_docs": "dataset.columns",
+    "connect": "dataset.catalogue",
     "new_run": "dataset.runs",
     "open_root": "dataset.root",
+    "query": "dataset.catalogue",
     "schema_of": "dataset.root",
 }
 

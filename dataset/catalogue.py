@@ -1,0 +1,186 @@
+"""The catalogue: a dataset seen through DuckDB.
+
+Tables are Arrow datasets registered as views, so DuckDB reads only the columns and rows that a query asks for, from
+a local disk or an object store, and needs no extension. Once the views are made the connection is locked: it
+cannot open a file, load an extension, or change a setting back.
+
+Views: `videos`, `clips`, `captions`, `shards`, `selections`, `grades`, `runs`, one `expert_<name>` for each expert,
+`rejects` (a row per clip and rule that rejected it), `funnel` (a row per rule), and `wide` (a row per clip: the
+clip, its caption, its verdict in the selection named `default`, and every expert). They exist, empty, when the
+tables do not.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from dataset.messages import explain
+from dataset.root import Root, schema_of
+from dataset.wide import views_needed, wide_columns, wide_sql
+from media.errors import CorruptionError, QueryError
+
+__all__ = ["DEFAULT_SELECTION", "RULES_KEY", "connect", "query", "query_on", "view_columns"]
+
+DEFAULT_SELECTION: Final = "default"
+"""The selection whose verdicts `wide` shows."""
+
+RULES_KEY: Final = b"rules"
+"""Where a selection's part keeps its rules: in the schema's metadata, a JSON list of [name, predicate]."""
+
+_SETS: Final = {"shards": "shard_set", "selections": "selection", "grades": "grade_set"}
+_LOCK: Final = (
+    "SET python_enable_replacements = false",
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
+_RULES: Final = pa.schema(
+    [("selection", pa.string()), ("position", pa.int32()), ("rule", pa.string()), ("predicate", pa.string())]
+)
+_RUNS: Final = pa.schema(
+    [(name, pa.string()) for name in ("run_id", "command", "outcome", "started", "finished", "config_hash")]
+    + [("wall_s", pa.float64())]
+    + [(name, pa.string()) for name in ("config", "versions", "counts")]
+)
+_REJECTS: Final = """
+CREATE VIEW rejects AS
+SELECT selection, clip_id, unnest(rejected_by) AS rule, len(rejected_by) = 1 AS alone
+FROM selections WHERE NOT kept
+"""
+_FUNNEL: Final = """
+CREATE VIEW funnel AS
+WITH totals AS (SELECT selection, count(*) AS total, count(*) FILTER (kept) AS kept FROM selections GROUP BY ALL),
+counts AS (SELECT selection, rule, count(*) AS n, count(*) FILTER (alone) AS alone FROM rejects GROUP BY ALL)
+SELECT selection, rule, predicate, coalesce(n, 0) AS rejected, coalesce(alone, 0) AS rejected_alone,
+       coalesce(total, 0) AS total, coalesce(kept, 0) AS kept
+FROM selection_rules LEFT JOIN totals USING (selection) LEFT JOIN counts USING (selection, rule)
+ORDER BY selection, position
+"""
+
+
+def connect(root: Root) -> duckdb.DuckDBPyConnection:
+    """Return a connection that sees `root` as it is now, and nothing else; see the module for its views.
+
+    What is written later is seen by the next connection. Large sorts and joins spill into a temporary folder.
+    """
+    connection = duckdb.connect(":memory:")
+    spill = Path(tempfile.gettempdir(), f"rushes-spill-{uuid.uuid4().hex}")
+    connection.execute(f"SET temp_directory = {_text(str(spill))}")
+    schemas = {table: _register(connection, root, table, table) for table in ("videos", "clips", "captions")}
+    for name in root.names("experts"):
+        schemas[f"expert_{name}"] = _register(connection, root, f"experts/{name}", f"expert_{name}")
+    for group, column in _SETS.items():
+        schemas[group] = _union(connection, root, group, column)
+    connection.register("selection_rules", _rules(root))
+    connection.register("runs", _runs(root))
+    for statement in (_REJECTS, _FUNNEL, wide_sql(schemas, DEFAULT_SELECTION), *_LOCK):
+        connection.execute(statement)
+    return connection
+
+
+def query(root: Root, sql: str) -> pa.Table:
+    """Run one SELECT over the views of `root`.
+
+    Raises QueryError, in one line, for SQL that does not run; it names the nearest column or view.
+    """
+    connection = connect(root)
+    try:
+        return query_on(connection, sql)
+    finally:
+        connection.close()
+
+
+def query_on(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    """Run one SELECT on a connection that `connect` made; see `query`."""
+    columns = view_columns(connection)
+    try:
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1:
+            raise QueryError(f"a query is one statement; this has {len(statements)}")
+        if statements[0].type not in {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}:
+            kind = str(statements[0].type).rpartition(".")[2]
+            raise QueryError(f"a query only reads: SELECT, DESCRIBE, SHOW or EXPLAIN, not {kind}")
+        with _trimmed_wide(connection, sql, columns):
+            return connection.sql(sql).to_arrow_table()
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        if "arrow_scan" in str(error) or not isinstance(error, duckdb.Error):
+            raise CorruptionError(f"a part of the dataset cannot be read: {explain(error, (), ())}") from error
+        raise QueryError(explain(error, (name for names in columns.values() for name in names), columns)) from error
+
+
+@contextmanager
+def _trimmed_wide(
+    connection: duckdb.DuckDBPyConnection, sql: str, columns: Mapping[str, Sequence[str]]
+) -> Iterator[None]:
+    """Let `wide` join, for the time of one query, only the tables that the query mentions: each join costs seconds."""
+    tree = json.loads(connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0])
+    schemas = {view: pa.schema([(name, pa.null()) for name in names]) for view, names in columns.items()}
+    views = None if tree.get("error") else views_needed(tree, wide_columns(schemas))
+    if views is None:
+        yield
+        return
+    connection.execute(wide_sql(schemas, DEFAULT_SELECTION, views))
+    try:
+        yield
+    finally:
+        connection.execute(wide_sql(schemas, DEFAULT_SELECTION))
+
+
+def view_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Return the columns of every view of a connection that `connect` made."""
+    found: dict[str, list[str]] = {}
+    rows = connection.execute("SELECT table_name, column_name FROM information_schema.columns ORDER BY ALL").fetchall()
+    for view, column in rows:
+        if "/" not in view:
+            found.setdefault(view, []).append(column)
+    return found
+
+
+def _register(connection: duckdb.DuckDBPyConnection, root: Root, table: str, view: str) -> pa.Schema:
+    schema = root.schema(table)
+    connection.register(view, root.dataset(table, schema) if root.exists(table) else schema.empty_table())
+    return schema
+
+
+def _union(connection: duckdb.DuckDBPyConnection, root: Root, group: str, column: str) -> pa.Schema:
+    """Make the view of all tables of a group, with a column that says which of them a row is from."""
+    names = root.names(group)
+    for name in names:
+        _register(connection, root, f"{group}/{name}", f"{group}/{name}")
+    if not names:
+        connection.register(f"{group}/", schema_of(f"{group}/x").empty_table())
+    selects = [f"SELECT {_text(name)} AS {column}, * FROM \"{group}/{name}\"" for name in names]
+    empty = f"SELECT '' AS {column}, * FROM \"{group}/\""
+    connection.execute(f"CREATE VIEW {group} AS {' UNION ALL BY NAME '.join(selects or [empty])}")
+    return schema_of(f"{group}/x")
+
+
+def _rules(root: Root) -> pa.Table:
+    rows = []
+    for selection in root.names("selections"):
+        metadata = root.part_schema(f"selections/{selection}", root.parts(f"selections/{selection}")[0]).metadata or {}
+        for position, (rule, predicate) in enumerate(json.loads(metadata.get(RULES_KEY, b"[]"))):
+            rows.append({"selection": selection, "position": position, "rule": rule, "predicate": predicate})
+    return pa.Table.from_pylist(rows, schema=_RULES)
+
+
+def _runs(root: Root) -> pa.Table:
+    def plain(value: Any) -> Any:
+        return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
+
+    rows = [{name: plain(run.get(name)) for name in _RUNS.names} for run in root.runs()]
+    return pa.Table.from_pylist(rows, schema=_RUNS)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

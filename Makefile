@@ -6,7 +6,7 @@ OUT     ?= demo
 WORKERS ?= 2
 PIP      = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-slow lint types format bench clean
+.PHONY: help demo test test-slow lint types format docs bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,6 +29,7 @@ demo: $(VENV)/.demo ## install into .venv and run the main job on real footage, 
 
 test: $(VENV)/.test ## install what tests need and run the whole suite, lint and types included
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/rushes weights pull --profile embedded --footage
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not slow'
@@ -42,8 +43,12 @@ lint: $(VENV)/.test ## ruff
 types: $(VENV)/.test ## mypy, strict
 	$(BIN)/mypy
 
-format: $(VENV)/.test ## sort imports and mend what ruff can
+format: $(VENV)/.test ## lay the code out, sort imports, mend what ruff can
 	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.test ## write the reference pages from the code
+	$(BIN)/python -m pipelines.reference
 
 bench: $(VENV)/.test ## the quick form of every benchmark, into bench-results/
 	$(BIN)/python -m benchmarks --quick --out bench-results

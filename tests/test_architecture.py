@@ -80,10 +80,3 @@ def test_the_command_line_imports_nothing_heavy_before_it_is_needed() -> None:
         "& set(sys.modules); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-
-def test_every_column_of_the_contract_is_explained() -> None:
-    from dataset.schema import BASE_TABLES
-
-    silent = [f"{table}.{c.name}" for table, columns in BASE_TABLES.items() for c in columns if len(c.doc) < 5]
-    assert not silent

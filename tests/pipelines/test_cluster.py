@@ -1,0 +1,133 @@
+"""The same on a cluster: a job submitted to a real Ray head writes the tables that a local run writes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dataset import open_root
+from tests import videos
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = Path(sys.executable).parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Start a Ray head of its own; yields the environment in which a client finds it."""
+    # Ray's sockets live below its folder, and a socket's path is at most 107 characters.
+    folder = tmp_path_factory.mktemp("ray")
+    dashboard, gcs = free_port(), free_port()
+    env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    env |= {"RAY_AUTH_MODE": "disabled", "PYTHONWARNINGS": "ignore", "RAY_DISABLE_USAGE_STATS": "1"}
+    log = (folder / "head.log").open("w")
+    process = subprocess.Popen(
+        [SCRIPTS / "ray", "start", "--head", "--block", f"--port={gcs}", f"--dashboard-port={dashboard}",
+         "--num-cpus=2", "--object-store-memory=134217728", f"--temp-dir={folder}", "--min-worker-port=0",
+         "--max-worker-port=0"],
+        env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{dashboard}"
+    try:
+        wait_for(address, process, folder / "head.log")
+        yield {**env, "RAY_API_SERVER_ADDRESS": address}
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+        log.close()
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    import urllib.error
+    import urllib.request
+
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/api/version", timeout=1):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise AssertionError(log.read_text())
+
+
+def config_of(folder: Path, name: str, sources: Path, engine: str) -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "dataset": str(folder / name),
+                "sources": [{"uris": [str(sources)], "source": "test", "license": "CC0-1.0"}],
+                "curate": {"detector": "adaptive", "min_clip_s": 0.5, "max_clip_s": 4.0},
+                "experts": ["colour", "motion"],
+                "rules": {"long_enough": "kind = 'still' or duration_s >= 0.5"},
+                "captions": {"backend": "template"},
+                "pseudo": {"motions": ["zoom_in"], "frames": 8, "height_px": 64},
+                "engine": {"kind": engine},
+            }
+        )
+    )
+    return path
+
+
+@pytest.mark.cluster
+@pytest.mark.xdist_group("cluster")
+@pytest.mark.timeout(300)
+def test_a_submitted_job_writes_what_a_local_run_writes(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, head: dict[str, str]
+) -> None:
+    sources = tmp_path_factory.mktemp("sources")
+    videos.write_video(sources / "a.mp4", videos.numbered_frames(40, 128, 96))
+    videos.write_video(sources / "b.mp4", videos.numbered_frames(30, 96, 64))
+    (sources / "empty.mp4").touch()
+    import media
+
+    (sources / "still.jpg").write_bytes(media.jpeg(next(iter(videos.numbered_frames(1, 128, 96)))))
+    local = config_of(tmp_path, "local", sources, "local")
+    remote = config_of(tmp_path, "remote", sources, "ray")
+    subprocess.run([sys.executable, "-m", "pipelines", "run", str(local)], check=True, cwd=ROOT)
+    submitted = subprocess.run(
+        [SCRIPTS / "ray", "job", "submit", "--working-dir", ".", "--", sys.executable, "-m", "pipelines", "run",
+         remote],
+        cwd=ROOT, env=head, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert submitted.returncode == 0, submitted.stdout[-4000:] + submitted.stderr[-4000:]
+    assert re.search(r"succeeded", submitted.stdout)
+    for table in (
+        "videos",
+        "clips",
+        "captions",
+        "experts/colour",
+        "experts/motion",
+        "selections/default",
+        "shards/train",
+    ):
+        key = "uri" if table == "videos" else "clip_id"
+        varying = {"run_id", "wall_s"}
+        here, there = (
+            [
+                {k: v for k, v in row.items() if k not in varying}
+                for row in open_root(str(tmp_path / name)).read(table).sort_by(key).to_pylist()
+            ]
+            for name in ("local", "remote")
+        )
+        assert here, table
+        assert here == there, table

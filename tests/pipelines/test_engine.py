@@ -1,0 +1,77 @@
+"""The engine: a stage gives the same tables in one process and on Ray, and asks for no more than there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from dataset import open_root
+from dataset.schema import Column, expert_schema
+from media.errors import UserError
+from pipelines.engine import Engine, Item, LocalEngine, Part, RayEngine, StageSpec
+
+SCHEMA = expert_schema([Column("square", pa.int64(), "the square of the clip's number")])
+
+
+class Square:
+    """A stage for the tests: the square of a number; 13 is a clip that goes wrong."""
+
+    def __init__(self, *, run_id: str) -> None:
+        self.run_id = run_id
+
+    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
+        good = [i["n"] for i in items if i["n"] != 13]
+        rows = [{"clip_id": f"{n:03}", "version": "1", "square": n * n, "run_id": self.run_id} for n in good]
+        notes = ["13 is unlucky"] if len(good) < len(items) else []
+        return [Part("experts/square", rows, SCHEMA, " ".join(map(str, good)))], notes
+
+
+def run(engine: Engine, root: Path, batches: Sequence[Sequence[Item]]) -> tuple[list[dict[str, Any]], list[str]]:
+    place = open_root(str(root), create=True)
+    spec = StageSpec("square", Square, place.uri, {"run_id": "r"})
+    reports = list(engine.run(spec, batches))
+    rows = place.read("experts/square").sort_by("clip_id").to_pylist() if batches else []
+    assert sum(r.rows["experts/square"] for r in reports) == len(rows)
+    return rows, [note for r in reports for note in r.notes]
+
+
+BATCHES = [[{"n": n} for n in range(a, a + 5)] for a in range(0, 20, 5)]
+
+
+@pytest.fixture(scope="module")
+def ray_engine() -> Iterator[RayEngine]:
+    engine = RayEngine(2)
+    yield engine
+    engine.close()
+
+
+@pytest.mark.xdist_group("cluster")
+def test_ray_and_one_process_write_the_same_rows(tmp_path: Path, ray_engine: RayEngine) -> None:
+    local, local_notes = run(LocalEngine(), tmp_path / "local", BATCHES)
+    remote, remote_notes = run(ray_engine, tmp_path / "ray", BATCHES)
+    assert local == remote
+    assert len(local) == 19
+    assert local_notes == remote_notes == ["13 is unlucky"]
+
+
+@pytest.mark.xdist_group("cluster")
+def test_nothing_to_do_starts_nothing(tmp_path: Path, ray_engine: RayEngine) -> None:
+    assert run(ray_engine, tmp_path, []) == ([], [])
+
+
+@pytest.mark.xdist_group("cluster")
+def test_more_workers_than_cores_is_refused_with_a_sentence(ray_engine: RayEngine) -> None:
+    with pytest.raises(UserError, match="9999 asked for, but this cluster has"):
+        RayEngine(9999)
+
+
+def test_a_retry_overwrites_itself(tmp_path: Path) -> None:
+    first, _ = run(LocalEngine(), tmp_path, BATCHES)
+    place = open_root(str(tmp_path))
+    list(LocalEngine().run(StageSpec("square", Square, place.uri, {"run_id": "again"}), BATCHES[:1]))
+    rows = place.read("experts/square").sort_by("clip_id").to_pylist()
+    assert [r["clip_id"] for r in rows] == [r["clip_id"] for r in first]

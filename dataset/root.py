@@ -108,9 +108,9 @@ class Root:
 
     def write_bytes(self, name: str, data: bytes | pa.Buffer) -> None:
         """Write the file `name`, relative to the root, whole or not at all."""
-        with self._storage(name):
+        with self.storage(name):
             if not self.local:
-                with self.filesystem.open_output_stream(self._join(name)) as stream:
+                with self.filesystem.open_output_stream(self.location(name)) as stream:
                     stream.write(data)
                 return
             target = Path(self.path, name)
@@ -148,12 +148,12 @@ class Root:
         if not self.parts(table):
             empty = schema.empty_table()
             return empty if columns is None else empty.select(list(columns))
-        with self._storage(table):
+        with self.storage(table):
             return self.dataset(table, schema).to_table(columns=columns, filter=filter)
 
     def dataset(self, table: str, schema: pa.Schema | None = None) -> ds.Dataset:
         """Return `table` as an Arrow dataset: nothing is read yet."""
-        paths = [self._join(f"{table}/{name}") for name in self.parts(table)]
+        paths = [self.location(f"{table}/{name}") for name in self.parts(table)]
         schema = self.schema(table) if schema is None else schema
         return ds.dataset(paths, schema=schema, format="parquet", filesystem=self.filesystem)
 
@@ -171,8 +171,8 @@ class Root:
 
     def part_schema(self, table: str, name: str) -> pa.Schema:
         """Return the columns of one part, from its footer."""
-        with self._storage(f"{table}/{name}"):
-            return pq.read_schema(self._join(f"{table}/{name}"), filesystem=self.filesystem)
+        with self.storage(f"{table}/{name}"):
+            return pq.read_schema(self.location(f"{table}/{name}"), filesystem=self.filesystem)
 
     def ids(self, table: str, column: str = "clip_id") -> set[str]:
         """Return the distinct values of an id column: what is already there, for resuming."""
@@ -188,13 +188,13 @@ class Root:
 
     def count(self, table: str) -> int:
         """Return the number of rows of `table`, from the footers."""
-        with self._storage(table):
+        with self.storage(table):
             return int(self.dataset(table, schema_of(table)).count_rows()) if self.exists(table) else 0
 
     def names(self, group: str) -> list[str]:
         """Return the names of the tables of a group: of `experts`, `selections`, `shards` or `grades`, sorted."""
-        with self._storage(group):
-            found = self.filesystem.get_file_info(pafs.FileSelector(self._join(group), allow_not_found=True))
+        with self.storage(group):
+            found = self.filesystem.get_file_info(pafs.FileSelector(self.location(group), allow_not_found=True))
         folders = [f"{group}/{info.base_name}" for info in found if info.type == pafs.FileType.Directory]
         tables = [table for table in folders if _TABLE.fullmatch(table) and self.exists(table)]
         return sorted(table.partition("/")[2] for table in tables)
@@ -206,10 +206,10 @@ class Root:
 
     def read_bytes(self, name: str) -> bytes | None:
         """Return the content of the file `name`, relative to the root; None if there is none."""
-        with self._storage(name):
-            if self.filesystem.get_file_info(self._join(name)).type != pafs.FileType.File:
+        with self.storage(name):
+            if self.filesystem.get_file_info(self.location(name)).type != pafs.FileType.File:
                 return None
-            with self.filesystem.open_input_stream(self._join(name)) as stream:
+            with self.filesystem.open_input_stream(self.location(name)) as stream:
                 return bytes(stream.read())
 
     def runs(self) -> list[dict[str, Any]]:
@@ -222,23 +222,24 @@ class Root:
         """Return the unfinished files of writers that were killed, or are at work; no reader sees them."""
         return sorted(f".tmp/{name}" for name in self._files(".tmp"))
 
-    # Within
+    # Under the tables
+
+    def location(self, name: str) -> str:
+        """Return the path, on `filesystem`, of the file `name` relative to the root."""
+        return self._prefix + name
 
     @cached_property
     def _prefix(self) -> str:
         return self.path.rstrip("/") + "/"
 
-    def _join(self, name: str) -> str:
-        return self._prefix + name
-
     def _files(self, folder: str) -> list[str]:
-        with self._storage(folder):
-            found = self.filesystem.get_file_info(pafs.FileSelector(self._join(folder), allow_not_found=True))
+        with self.storage(folder):
+            found = self.filesystem.get_file_info(pafs.FileSelector(self.location(folder), allow_not_found=True))
         return [info.base_name for info in found if info.type == pafs.FileType.File]
 
     @contextmanager
-    def _storage(self, name: str) -> Iterator[None]:
-        """Turn what a file system says into the errors of the tree."""
+    def storage(self, name: str) -> Iterator[None]:
+        """While the file or table `name` is in use, turn what a file system says into an error of the tree."""
         try:
             yield
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:

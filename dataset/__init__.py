@@ -11,17 +11,37 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dataset.catalogue import connect, query
     from dataset.columns import ColumnDoc, column_docs
+    from dataset.plan import BucketRecipe, Plan, make_plan
     from dataset.root import Root, open_root, schema_of
     from dataset.runs import Run, new_run
+    from dataset.shards import ShardReader
 
-__all__ = ["ColumnDoc", "Root", "Run", "column_docs", "connect", "new_run", "open_root", "query", "schema_of"]
+__all__ = [
+    "BucketRecipe",
+    "ColumnDoc",
+    "Plan",
+    "Root",
+    "Run",
+    "ShardReader",
+    "column_docs",
+    "connect",
+    "make_plan",
+    "new_run",
+    "open_root",
+    "query",
+    "schema_of",
+]
 
 _HOMES = {
+    "BucketRecipe": "dataset.plan",
     "ColumnDoc": "dataset.columns",
+    "Plan": "dataset.plan",
     "Root": "dataset.root",
     "Run": "dataset.runs",
+    "ShardReader": "dataset.shards",
     "column_docs": "dataset.columns",
     "connect": "dataset.catalogue",
+    "make_plan": "dataset.plan",
     "new_run": "dataset.runs",
     "open_root": "dataset.root",
     "query": "dataset.catalogue",

@@ -66,7 +66,7 @@ def cut(
             yield picture, stamp
 
     encoded = encode_timed(shaped(), time_base=time_base, rate=rate, crf=crf, preset=preset, gop=gop)
-    _verify(encoded, thumbs, f"{path}, frames {first} to {end}")
+    _verify(encoded, thumbs)
     return encoded
 
 
@@ -123,14 +123,14 @@ def _thumb(picture: Rgb) -> Rgb:
     return thumb
 
 
-def _verify(encoded: Encoded, thumbs: list[Rgb], name: str) -> None:
+def _verify(encoded: Encoded, thumbs: list[Rgb]) -> None:
     """Decode what was written; count it, and hold each frame against what went in."""
     count = 0
     for frame in decode(encoded.data):
         if count < len(thumbs):
             error = float(np.abs(_thumb(frame.rgb()).astype(np.float32) - thumbs[count]).mean())
             if error > _MAX_ERROR_LEVELS:
-                raise MediaError("verify_failed", f"{name}: written frame {count} differs by {error:.1f} levels")
+                raise MediaError("verify_failed", f"written frame {count} differs by {error:.1f} levels")
         count += 1
     if count != len(thumbs) or encoded.frames != count:
-        raise MediaError("verify_failed", f"{name}: {len(thumbs)} frames went in, {count} come out")
+        raise MediaError("verify_failed", f"{len(thumbs)} frames went in, {count} come out")

@@ -52,6 +52,6 @@ def _refuse_foreign(media: MediaInput) -> None:
         odd = geometry.rotation_deg or geometry.mirrored or geometry.sample_aspect != 1 or first.interlaced_frame
         if codec != "h264" or not source.is_iso or odd:
             raise BackendError(
-                f"{source.name}: the backend 'decord' reads only upright, progressive H.264 in MP4, as media.encode "
-                f"writes it; this is {codec} in {source.container.format.name}. Use the backend 'pyav'"
+                "the backend 'decord' reads only upright, progressive H.264 in MP4, as media.encode writes it; "
+                f"this is {codec} in {source.container.format.name}. Use the backend 'pyav'"
             )

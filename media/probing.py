@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
-from pathlib import Path
 
-from media.errors import MediaError
 from media.files import is_image
 from media.source import Deadline, Source, geometry_of, open_source, pictures
 
@@ -56,15 +54,14 @@ def probe(path: str | PathLike[str], *, wall_limit_s: float | None = None) -> Pr
 
         return probe_still(path)
     with open_source(path, wall_limit_s=wall_limit_s) as source:
-        return _probe(source, Path(path).stat().st_size, Deadline.after(wall_limit_s))
+        return _probe(source, Deadline.after(wall_limit_s))
 
 
-def _probe(source: Source, size_bytes: int, deadline: Deadline) -> Probe:
+def _probe(source: Source, deadline: Deadline) -> Probe:
     stream, context = source.stream, source.stream.codec_context
     frames = pictures(source, deadline)
     first = next(frames)
     frames.close()  # type: ignore[attr-defined]
-    _check_sample_table(source, size_bytes)
     geometry = geometry_of(source, first)
     width_px, height_px = geometry.display(first.width, first.height)
     duration = stream.duration * source.time_base if stream.duration else (source.container.duration or 0) / 1_000_000
@@ -80,28 +77,13 @@ def _probe(source: Source, size_bytes: int, deadline: Deadline) -> Probe:
         duration_s=max(0.0, float(duration)),
         fps=float(stream.average_rate or stream.guessed_rate or 0),
         has_audio=bool(source.container.streams.audio),
-        size_bytes=size_bytes,
+        size_bytes=source.size_bytes,
         coded_width_px=first.width,
         coded_height_px=first.height,
         mirrored=geometry.mirrored,
         interlaced=first.interlaced_frame,
         hdr=first.color_trc in {_PQ, _HLG},
     )
-
-
-def _check_sample_table(source: Source, size_bytes: int) -> None:
-    """Hold the last sample of an MP4's table against the bytes there are."""
-    if not source.is_iso:
-        return
-    entries = source.stream.index_entries
-    if not len(entries):
-        return
-    last = entries[len(entries) - 1]
-    if last.pos + last.size > size_bytes:
-        raise MediaError(
-            "truncated",
-            f"{source.name}: the last sample ends at byte {last.pos + last.size}, the file at {size_bytes}",
-        )
 
 
 def _container_name(source: Source) -> str:

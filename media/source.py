@@ -62,11 +62,11 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An open container, its one video stream, and what to call it in messages."""
+    """An open container, its one video stream, its size and its first 64 bytes."""
 
     container: av.container.InputContainer
     stream: av.VideoStream
-    name: str
+    size_bytes: int
     head: bytes
 
     @property
@@ -94,20 +94,19 @@ def open_source(
 
     MediaError: "unreadable", "empty_file", "truncated" (by its structure), "not_media", "no_video", "undecodable".
     """
-    name = "bytes in memory" if isinstance(media, bytes) else str(media)
-    with _opened(media) as file, _named(name):
+    with _opened(media) as file:
         head = file.read(64)
         check_complete(file)
-        if image_format(head) not in {None, "gif"}:
-            raise MediaError("no_video", f"a still picture ({image_format(head)})")
-    with _named(name):
-        container = _open_container(media, head, wall_limit_s)
-        try:
-            with _named(name):
-                stream = _video_stream(container, threads, analysis)
-            yield Source(container, stream, name, head)
-        finally:
-            container.close()
+        size_bytes = file.seek(0, os.SEEK_END)
+    if image_format(head) not in {None, "gif"}:
+        raise MediaError("no_video", f"a still picture ({image_format(head)})")
+    container = _open_container(media, head, wall_limit_s)
+    try:
+        source = Source(container, _video_stream(container, threads, analysis), size_bytes, head)
+        _check_sample_table(source)
+        yield source
+    finally:
+        container.close()
 
 
 @contextmanager
@@ -121,14 +120,6 @@ def _opened(media: MediaInput) -> Iterator[IO[bytes]]:
         raise MediaError("unreadable", f"{media}: {error.strerror or error}") from error
     with file:
         yield file
-
-
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    try:
-        yield
-    except MediaError as error:
-        raise MediaError(error.reason, f"{name}: {error.detail}") from None
 
 
 def _open_container(media: MediaInput, head: bytes, wall_limit_s: float | None) -> av.container.InputContainer:
@@ -165,6 +156,17 @@ def _video_stream(container: av.container.InputContainer, threads: int, analysis
     return stream
 
 
+def _check_sample_table(source: Source) -> None:
+    """Hold the last sample of an MP4's table against the bytes there are."""
+    entries = source.stream.index_entries
+    if not source.is_iso or not len(entries):
+        return
+    last = entries[len(entries) - 1]
+    if last.pos + last.size > source.size_bytes:
+        ends = last.pos + last.size
+        raise MediaError("truncated", f"the last sample ends at byte {ends}, the file at {source.size_bytes}")
+
+
 def pictures(source: Source, deadline: Deadline) -> Iterator[VideoFrame]:
     """Yield the decoder's pictures, in order of display.
 
@@ -180,7 +182,7 @@ def pictures(source: Source, deadline: Deadline) -> Iterator[VideoFrame]:
             decoded = packet.decode()
         except (av.FFmpegError, ValueError) as error:
             if shown:
-                raise MediaError("undecodable", f"{source.name}: after frame {shown - 1}: {_words(error)}") from error
+                raise MediaError("undecodable", f"after frame {shown - 1}: {_words(error)}") from error
             failed = error
             continue
         for picture in decoded:
@@ -188,17 +190,17 @@ def pictures(source: Source, deadline: Deadline) -> Iterator[VideoFrame]:
             yield picture
     promised = source.stream.frames if source.is_iso else 0
     if packets < promised:
-        raise MediaError("truncated", f"{source.name}: the header promises {promised} frames, {packets} are there")
+        raise MediaError("truncated", f"the header promises {promised} frames, {packets} are there")
     if not shown:
         words = _words(failed) if failed else f"{packets} packets gave no picture"
-        raise MediaError("undecodable", f"{source.name}: {words}") from failed
+        raise MediaError("undecodable", f"{words}") from failed
 
 
 def _demux(source: Source) -> Iterator[Packet[av.VideoStream]]:
     try:
         yield from source.container.demux(source.stream)
     except (av.FFmpegError, ValueError) as error:
-        raise MediaError("undecodable", f"{source.name}: while reading: {_words(error)}") from error
+        raise MediaError("undecodable", f"while reading: {_words(error)}") from error
 
 
 def _words(error: Exception) -> str:

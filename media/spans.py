@@ -145,7 +145,7 @@ def read_span(
                 done = frame.index + 1
             if done >= end:
                 return
-        raise MediaError("truncated", f"{path}: frames {first} to {end} were asked for, it ends at {done}")
+        raise MediaError("truncated", f"frames {first} to {end} were asked for, it ends at {done}")
 
 
 def _sought(

@@ -83,7 +83,7 @@ def _opened(path: str | PathLike[str]) -> Iterator[Image.Image]:
     except OSError as error:
         raise MediaError("unreadable", f"{path}: {error.strerror or error}") from error
     if not data:
-        raise MediaError("empty_file", f"{path}: 0 bytes")
+        raise MediaError("empty_file", "0 bytes")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of oddities in metadata that do not touch the picture
@@ -91,13 +91,13 @@ def _opened(path: str | PathLike[str]) -> Iterator[Image.Image]:
             with Image.open(io.BytesIO(data)) as image:
                 yield image
     except UnidentifiedImageError as error:
-        raise MediaError("not_media", f"{path}: no image format that we know") from error
+        raise MediaError("not_media", "no image format that we know") from error
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise MediaError("undecodable", f"{path}: {error}") from error
+        raise MediaError("undecodable", str(error)) from error
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error)
         short = isinstance(error, EOFError) or "truncated" in reason.lower()
-        raise MediaError("truncated" if short else "undecodable", f"{path}: {reason}") from error
+        raise MediaError("truncated" if short else "undecodable", reason) from error
 
 
 def _to_rgb(image: Image.Image) -> Rgb:

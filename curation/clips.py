@@ -1,0 +1,107 @@
+"""From cuts to shots, and from shots to clips: pure functions of frame numbers and timestamps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.detectors.base import Cut
+
+__all__ = ["LONG", "Shot", "Span", "divide", "lead", "shots_of_cuts"]
+
+Times = Sequence[float] | npt.NDArray[np.float64]
+
+LONG: Final = 4
+"""A shot longer than this many maxima gives whole maxima from its front until no more than that is left. The rest
+is divided evenly. So a camera that never cuts is clipped as it runs, in bounded memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """Frames `first` to `end` (half-open), and how they begin and end: start, end, or the kind of cut."""
+
+    index: int
+    first: int
+    end: int
+    cut_in: str
+    cut_out: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A clip to be: frames `first` to `end` of one shot."""
+
+    shot: int
+    first: int
+    end: int
+    cut_in: str
+    cut_out: str
+
+
+def shots_of_cuts(cuts: Iterable[Cut], frames: int) -> list[Shot]:
+    """Return the shots between `cuts` in a video of `frames` frames; frames inside a transition belong to none."""
+    shots: list[Shot] = []
+    first, cut_in = 0, "start"
+    for cut in sorted(cuts, key=lambda c: (c.frame, c.end_frame)):
+        if cut.frame > first:
+            shots.append(Shot(len(shots), first, cut.frame, cut_in, cut.kind))
+        first, cut_in = max(first, cut.end_frame), cut.kind
+    if frames > first:
+        shots.append(Shot(len(shots), first, frames, cut_in, "end"))
+    return shots
+
+
+def lead(times_s: Times, first: int, max_s: float) -> int | None:
+    """Return the end of the piece that a long shot gives from its front, or None while the shot is not long.
+
+    `times_s[i]` is when frame i begins, and its last element when the last frame known ends. Frames after that need
+    not exist yet: the answer never changes when they come.
+    """
+    if times_s[-1] - times_s[first] <= LONG * max_s:
+        return None
+    return max(first + 1, int(np.searchsorted(times_s, times_s[first] + max_s + 1e-9, side="right")) - 1)
+
+
+def divide(times_s: Times, shot: Shot, min_s: float, max_s: float) -> list[Span]:
+    """Return the clips of one shot, in order.
+
+    They are disjoint, cover the shot, and each lasts at most `max_s` (a single frame longer than that excepted).
+    A shot shorter than `min_s` gives none. `times_s` as in `lead`, up to at least `shot.end`.
+    """
+    edges = [shot.first]
+    while (end := lead(times_s[: shot.end + 1], edges[-1], max_s)) is not None:
+        edges.append(end)
+    left_s = float(times_s[shot.end] - times_s[edges[-1]])
+    if edges[-1] == shot.first and left_s < min_s - 1e-9:
+        return []
+    edges += _even(times_s, edges[-1], shot.end, max_s)
+    last = len(edges) - 2
+    return [
+        Span(
+            shot.index,
+            first,
+            end,
+            shot.cut_in if i == 0 else "split",
+            shot.cut_out if i == last else "split",
+        )
+        for i, (first, end) in enumerate(pairwise(edges))
+    ]
+
+
+def _even(times_s: Times, first: int, end: int, max_s: float) -> list[int]:
+    """Return where the fewest even pieces of frames `first` to `end` end, none longer than `max_s`."""
+    start, stop = float(times_s[first]), float(times_s[end])
+    for pieces in range(max(1, ceil((stop - start) / max_s - 1e-9)), end - first + 1):
+        targets = [start + (stop - start) * k / pieces for k in range(1, pieces)]
+        inner = [int(np.abs(np.asarray(times_s[first : end + 1]) - t).argmin()) + first for t in targets]
+        edges = [first, *inner, end]
+        lengths = [float(times_s[b] - times_s[a]) for a, b in pairwise(edges)]
+        if all(b > a for a, b in pairwise(edges)) and max(lengths) <= max_s + 1e-9:
+            return edges[1:]
+    return list(range(first + 1, end + 1))

@@ -1,0 +1,69 @@
+"""What can be set of curation: how a source becomes clips, and how stills become pseudo-videos."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["CurateConfig", "PseudoConfig"]
+
+
+class PseudoConfig(BaseModel):
+    """How a still becomes moving clips."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    motions: tuple[str, ...] = Field(
+        default=("zoom_in", "zoom_out", "pan_left", "pan_right", "tilt_up", "tilt_down"),
+        description="the motions to make of every still; curation.pseudo.MOTIONS lists them all",
+    )
+    frames: int = Field(default=48, ge=1, le=4096, description="frames of a pseudo-video")
+    fps: float = Field(default=24.0, gt=0, le=240, description="its frame rate")
+    height_px: int = Field(default=360, ge=16, le=4320, description="its height, made even; a still is never enlarged")
+    travel_fraction: float = Field(
+        default=0.2,
+        gt=0,
+        lt=0.9,
+        description="how far a motion goes: share of the still's side that a pan crosses or a zoom shrinks the view by",
+    )
+    roll_deg: float = Field(default=10.0, gt=0, le=45, description="how far a roll turns")
+    easing: Literal["linear", "smooth"] = Field(
+        default="linear", description="linear moves at constant speed; smooth starts and ends at rest"
+    )
+
+
+class CurateConfig(BaseModel):
+    """How a source is split and measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    detector: str = Field(
+        default="cascade",
+        description="the shot detector: cascade needs the TransNetV2 weights; adaptive needs no model; "
+        "curation.detectors.NAMES lists them all",
+    )
+    min_clip_s: float = Field(default=1.0, gt=0, description="shots shorter than this give no clip")
+    max_clip_s: float = Field(default=10.0, gt=0, description="longer shots are divided evenly into clips no longer")
+    keyframes: int = Field(default=3, ge=1, le=16, description="JPEG keyframes kept per clip, at even positions")
+    keyframe_height_px: int = Field(default=360, ge=32, le=1080, description="keyframes are scaled down to this height")
+    keyframe_quality: int = Field(default=88, ge=30, le=100, description="JPEG quality of the keyframes")
+    sharp_start_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="a clip may begin up to this much later, on the sharpest frame looked at; 0 keeps the shot's first",
+    )
+    flow_pairs_per_s: float = Field(default=4.0, gt=0, le=30, description="frame pairs whose optical flow is measured")
+    looks_per_s: float = Field(
+        default=2.0, gt=0, le=30, description="frames whose sharpness, noise and colour are measured"
+    )
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> CurateConfig:
+        # An even split gives pieces longer than half of max_clip_s, so this keeps every piece long enough.
+        if self.min_clip_s * 2 > self.max_clip_s:
+            raise ValueError(
+                f"max_clip_s ({self.max_clip_s}) must be at least twice min_clip_s ({self.min_clip_s}), "
+                "so that a long shot can be divided into clips of a lawful length"
+            )
+        return self

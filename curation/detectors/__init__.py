@@ -1,0 +1,59 @@
+"""Shot detectors, one a file, behind one protocol that consumes the single pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Final
+
+from curation.detectors.base import Cut, CutKind, Detector, detect
+from media.errors import UserError
+
+__all__ = ["NAMES", "Cut", "CutKind", "Detector", "detect", "make"]
+
+
+def _content() -> Detector:
+    from curation.detectors.content import Content
+
+    return Content()
+
+
+def _adaptive() -> Detector:
+    from curation.detectors.adaptive import Adaptive
+
+    return Adaptive()
+
+
+def _histogram() -> Detector:
+    from curation.detectors.histogram import Histogram
+
+    return Histogram()
+
+
+def _threshold() -> Detector:
+    from curation.detectors.fades import Fades
+
+    return Fades()
+
+
+_MAKERS: Final[dict[str, Callable[[], Detector]]] = {
+    "adaptive": _adaptive,
+    "content": _content,
+    "histogram": _histogram,
+    "threshold": _threshold,
+}
+NAMES: Final[tuple[str, ...]] = tuple(_MAKERS)
+"""Every detector that can be asked for by name."""
+
+
+def make(name: str) -> Detector:
+    """Return a new detector of that name, for one video.
+
+    Raises `UserError` for an unknown name and `MissingModelError` where the detector's weights are not there.
+    """
+    maker = _MAKERS.get(name)
+    if maker is None:
+        near = get_close_matches(name, NAMES, n=1, cutoff=0.4)
+        hint = f": did you mean {near[0]!r}?" if near else f": one of {', '.join(NAMES)}"
+        raise UserError(f"no shot detector is called {name!r}{hint}")
+    return maker()

@@ -1,0 +1,197 @@
+"""One source -> its row of the table `videos` and its rows of `clips`, by a single decode in bounded memory.
+
+Nothing that a file can contain raises: a bad file is a row with status "quarantined", a reason and a detail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import media
+from curation.clips import Span
+from curation.config import CurateConfig
+from curation.detectors import Cut, detect, make
+from curation.keyframes import Album, keyframe_rows
+from curation.measure import Meter
+from curation.phash import phash
+from curation.planes import View, view_of_frame, view_of_rgb
+from curation.splitting import Clocked, Splitter, split
+from dataset.schema import BASE_TABLES
+from media import MediaError
+
+__all__ = ["Ingested", "detect_shots", "ingest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What one source gave: its row of `videos`, and its rows of `clips` (none when it is quarantined)."""
+
+    video: dict[str, Any]
+    clips: list[dict[str, Any]] = field(default_factory=list)
+
+
+def ingest(
+    uri: str,
+    config: CurateConfig | None = None,
+    *,
+    run_id: str,
+    source: str | None = None,
+    license: str | None = None,
+    wall_limit_s: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Ingested:
+    """Probe, split and measure the video or still at `uri`.
+
+    A bad file never raises: its row says quarantined, and why. A user's mistake does: an unknown detector
+    (`UserError`), or one whose weights are missing (`MissingModelError`). A still gives one clip of kind "still".
+    `progress(done, total)` is called with frames; the total is the header's word, 0 where it says nothing.
+    """
+    config = config or CurateConfig()
+    make(config.detector)  # a user's mistake is told before the file is opened
+    video = _blank("videos")
+    video.update(
+        video_id=_id_of_address(uri), uri=uri, media="video", status="ok", source=source, license=license, run_id=run_id
+    )
+    clips: list[dict[str, Any]] = []
+    try:
+        with media.local_copy(uri) as path:
+            video["size_bytes"] = path.stat().st_size
+            video["video_id"] = media.content_id(path)
+            if media.is_image(path):
+                clips = [_still(path, video, config)]
+            else:
+                clips = _video(path, video, config, wall_limit_s, progress)
+    except MediaError as error:
+        video.update(status="quarantined", reason=error.reason, detail=error.detail)
+        clips = []
+    return Ingested(video, clips)
+
+
+def detect_shots(path: str | Path, detector: str = "cascade") -> list[Cut]:
+    """Return the shot boundaries of a local video, in order.
+
+    `curation.detectors.NAMES` lists the detectors. `MediaError` for a file that cannot be read.
+    """
+    chosen = make(detector)
+    return detect(chosen, _released(media.decode(Path(path), analysis=True)))
+
+
+def _released(frames: Iterator[media.Frame]) -> Iterator[View]:
+    for frame in frames:
+        view = view_of_frame(frame)
+        yield view
+        view.release()
+
+
+def _video(
+    path: Path,
+    video: dict[str, Any],
+    config: CurateConfig,
+    wall_limit_s: float | None,
+    progress: Callable[[int, int], None] | None,
+) -> list[dict[str, Any]]:
+    probe = media.probe(path)
+    video.update(_probed(probe))
+    clips: list[dict[str, Any]] = []
+    splitter = Splitter(make(config.detector), config, lambda span, values: clips.append(_clip(video, span, values)))
+
+    def views() -> Iterator[View]:
+        for frame in media.decode(path, analysis=True, wall_limit_s=wall_limit_s):
+            yield view_of_frame(frame)
+            if progress is not None:
+                progress(frame.index + 1, max(probe.frames_header or 0, frame.index + 1))
+
+    split(views(), splitter)
+    clock = splitter.clock
+    video.update(_counted(clock))
+    video["cuts"] = [cut.row() for cut in splitter.cuts]
+    if clock.frames < 2 or clock.end_s < config.min_clip_s - 1e-9:
+        raise MediaError(
+            "too_short", f"{clock.frames} frames, {clock.end_s:.3f} s; the shortest clip is {config.min_clip_s:g} s"
+        )
+    for clip in clips:
+        _time(clip, clock)
+    return clips
+
+
+def _still(path: Path, video: dict[str, Any], config: CurateConfig) -> dict[str, Any]:
+    """Measure a photograph: a clip of one frame, which lasts no time."""
+    video["media"] = "image"
+    probe = media.probe(path)
+    rgb = media.load_still(path)
+    video.update(_probed(probe), frames=1, duration_s=None, fps=None, variable_frame_rate=None, cuts=[])
+    video.update(width_px=rgb.shape[1], height_px=rgb.shape[0])
+    view = view_of_rgb(0, 0.0, None, rgb)
+    meter, album = Meter(), Album(config.keyframe_height_px, 1.0)
+    meter.feed(view)
+    album.feed(view)
+    chosen = album.choose(0, 1, 1)
+    values = meter.values(0, 1)
+    values.update(keyframes=keyframe_rows(chosen, config.keyframe_quality), phash=phash(chosen[0].rgb()))
+    clip = _clip(video, Span(0, 0, 1, "start", "end"), values)
+    clip.update(kind="still")
+    return clip
+
+
+def _clip(video: dict[str, Any], span: Span, values: dict[str, Any]) -> dict[str, Any]:
+    row = _blank("clips")
+    row.update(
+        clip_id=f"{video['video_id']}:{span.first}-{span.end}",
+        video_id=video["video_id"],
+        kind="clip",
+        uri=video["uri"],
+        first_frame=span.first,
+        end_frame=span.end,
+        frames=span.end - span.first,
+        width_px=video["width_px"],
+        height_px=video["height_px"],
+        shot=span.shot,
+        cut_in=span.cut_in,
+        cut_out=span.cut_out,
+        run_id=video["run_id"],
+    )
+    row.update(values)
+    return row
+
+
+def _time(clip: dict[str, Any], clock: Clocked) -> None:
+    first, end = clip["first_frame"], clip["end_frame"]
+    start_s = clock.starts[first]
+    end_s = clock.starts[end] if end < clock.frames else clock.end_s
+    lasts = end_s - start_s
+    clip.update(start_s=start_s, end_s=end_s, duration_s=lasts, fps=(end - first) / lasts if lasts > 0 else None)
+
+
+def _probed(probe: media.Probe) -> dict[str, Any]:
+    return {
+        "size_bytes": probe.size_bytes,
+        "container": probe.container,
+        "codec": probe.codec,
+        "pixel_format": probe.pixel_format,
+        "width_px": probe.width_px,
+        "height_px": probe.height_px,
+        "rotation_deg": probe.rotation_deg,
+        "has_audio": probe.has_audio,
+    }
+
+
+def _counted(clock: Clocked) -> dict[str, Any]:
+    return {
+        "frames": clock.frames,
+        "duration_s": clock.end_s,
+        "fps": clock.frames / clock.end_s if clock.end_s > 0 else None,
+        "variable_frame_rate": clock.variable,
+    }
+
+
+def _blank(table: str) -> dict[str, Any]:
+    return {column.name: None for column in BASE_TABLES[table]}
+
+
+def _id_of_address(uri: str) -> str:
+    """Stand in for the content's id where the content cannot be read: the BLAKE2b of the address."""
+    return hashlib.blake2b(b"address:" + uri.encode(), digest_size=16).hexdigest()

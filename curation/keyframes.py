@@ -1,0 +1,79 @@
+"""Keyframes: a few JPEGs per clip, chosen from candidates kept in bounded memory while the clip's end is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from curation.planes import Plane, Rgb, View, area, yuv_to_rgb
+
+__all__ = ["Album", "Candidate", "even_positions", "keyframe_rows"]
+
+_CAPACITY: Final = 48
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A frame that may become a keyframe: its planes at keyframe size, not yet converted or compressed."""
+
+    frame: int
+    time_s: float
+    planes: tuple[Plane, Plane, Plane]
+    bt709: bool
+
+    def rgb(self) -> Rgb:
+        """Return the picture (H, W, 3)."""
+        return yuv_to_rgb(*self.planes, bt709=self.bt709)
+
+
+class Album:
+    """Candidates of the shots that are still undecided: at most 48; when full, every second one is let go."""
+
+    def __init__(self, height_px: int, interval_s: float) -> None:
+        self._height = height_px
+        self._interval = interval_s
+        self._next_s = 0.0
+        self._held: list[Candidate] = []
+
+    def feed(self, view: View, *, wanted: bool = False) -> None:
+        """Keep the frame if it is time for one, or if it is `wanted` (the first of the video)."""
+        if view.time_s + 1e-9 < self._next_s and not wanted:
+            return
+        self._next_s = view.time_s + self._interval
+        y, u, v = view.full()
+        height = min(self._height, y.shape[0])
+        width = max(1, round(y.shape[1] * height / y.shape[0]))
+        half = max(1, (width + 1) // 2), max(1, (height + 1) // 2)
+        planes = tuple(np.array(p) for p in (area(y, width, height), area(u, *half), area(v, *half)))
+        self._held.append(Candidate(view.index, view.time_s, (planes[0], planes[1], planes[2]), view.bt709))
+        if len(self._held) > _CAPACITY:
+            self._held = self._held[::2]
+
+    def forget(self, before: int) -> None:
+        """Let go of the candidates of frames below `before`."""
+        self._held = [c for c in self._held if c.frame >= before]
+
+    def choose(self, first: int, end: int, count: int) -> list[Candidate]:
+        """Return up to `count` candidates of frames `first` to `end`, at even positions, in order."""
+        inside = [c for c in self._held if first <= c.frame < end]
+        chosen = {
+            min(inside, key=lambda c: (abs(c.frame - target), c.frame)).frame
+            for target in even_positions(first, end, count)
+            if inside
+        }
+        return [c for c in inside if c.frame in chosen]
+
+
+def even_positions(first: int, end: int, count: int) -> list[int]:
+    """Return the frames in the middles of `count` equal parts of `first` to `end`, without repeats."""
+    return sorted({first + int((end - first) * (2 * k + 1) / (2 * count)) for k in range(count)})
+
+
+def keyframe_rows(chosen: Sequence[Candidate], quality: int) -> list[dict[str, Any]]:
+    """Return the candidates as elements of the column `clips.keyframes`."""
+    from media import jpeg
+
+    return [{"frame": c.frame, "time_s": c.time_s, "jpeg": jpeg(c.rgb(), quality=quality)} for c in chosen]

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaluation.grading import columns, grade
+    from evaluation.intervals import Figure, summary
     from evaluation.metrics import METRICS, Metric, Missing
     from evaluation.profile import Profile, load_profile
     from evaluation.sample import Sample
     from evaluation.suite import SuitePrompt, load_suite
-    from evaluation.summary import Figure, summary
 
 __all__ = [
     "METRICS",
@@ -44,8 +44,8 @@ _HOMES = {
     "load_suite": "suite",
     "columns": "grading",
     "grade": "grading",
-    "Figure": "summary",
-    "summary": "summary",
+    "Figure": "intervals",
+    "summary": "intervals",
 }
 
 
@@ -54,5 +54,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value  # also where a submodule of the same name (`summary`) has just taken its place
+    globals()[name] = value
     return value

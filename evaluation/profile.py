@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ class Profile(_Frozen):
     @property
     def hash(self) -> str:
         """BLAKE2b of the resolved profile, 12 hex digits: equal hashes mean comparable numbers."""
-        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=6).hexdigest()
+        resolved = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.blake2b(resolved.encode(), digest_size=6).hexdigest()
 
 
 def load_profile(name_or_path: str | Path = "embedded") -> Profile:

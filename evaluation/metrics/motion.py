@@ -19,7 +19,7 @@ def motion(view: View) -> float | Missing:
     """Mean length of the optical flow, per second, on the scale of the clips table's `flow_mean_px_per_s`.
 
     DIS flow between neighbours at the profile's rate. Only flow that agrees forwards and backwards counts
-    (Sundaram et al. 2010); the rest counts as 0, so that noise, flicker and shuffled frames are not motion.
+    (Sundaram et al. 2010); the rest counts as 0, so that noise, flicker and cuts add little.
     More is better only up to the profile's upper reference, where the level ends.
     """
     pairs = view.slow_pairs()

@@ -128,6 +128,8 @@ def _open_container(media: MediaInput, head: bytes, wall_limit_s: float | None) 
     options = {"format_whitelist": _FORMATS}
     try:
         return av.open(file, "r", container_options=options, metadata_errors="ignore", timeout=wall_limit_s)
+    except av.error.ExitError as error:
+        raise MediaError("timeout", f"not open after {wall_limit_s:g} s") from error
     except (av.FFmpegError, ValueError, OSError) as error:
         if is_container(head):
             raise MediaError("undecodable", f"the container cannot be read: {_words(error)}") from error
@@ -199,6 +201,8 @@ def pictures(source: Source, deadline: Deadline) -> Iterator[VideoFrame]:
 def _demux(source: Source) -> Iterator[Packet[av.VideoStream]]:
     try:
         yield from source.container.demux(source.stream)
+    except av.error.ExitError as error:
+        raise MediaError("timeout", "a read took longer than the wall limit") from error
     except (av.FFmpegError, ValueError) as error:
         raise MediaError("undecodable", f"while reading: {_words(error)}") from error
 

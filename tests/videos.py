@@ -8,6 +8,7 @@ and a mild blur; so a test can ask of a decoded picture *which frame are you?* a
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +26,13 @@ Rgb = npt.NDArray[np.uint8]
 GRID = 4
 MAX_NUMBER = 1 << (GRID * GRID - 4)
 _CORNERS = {(0, 0): 235, (0, 3): 20, (3, 0): 128, (3, 3): 20}  # top left is white, bottom left is grey
+
+COLOURS: Mapping[str, tuple[int, int, int, str]] = {
+    "bt601": (6, 6, 6, "ITU601"),
+    "bt709": (1, 1, 1, "ITU709"),
+    "bt2020-pq": (9, 9, 16, "BT2020"),
+}
+"""What a stream says of its colours: matrix, primaries, transfer (ITU-T H.273), and swscale's name of the matrix."""
 
 CODECS: Mapping[str, Mapping[str, str]] = {
     "libx264": {"preset": "ultrafast", "x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=2:b-adapt=0"},
@@ -115,12 +123,14 @@ def write_video(
     sample_aspect: Fraction | None = None,
     options: Mapping[str, str] | None = None,
     container_options: Mapping[str, str] | None = None,
+    colour: str | None = None,
     audio: bool = False,
 ) -> Path:
     """Write `frames` (H, W, 3) to `path`, in the container its suffix names, and return the path.
 
     `times_s` gives each frame's time (variable frame rate); else frames are 1 / `fps` apart. `rotation_deg` is
-    the clockwise turn a player must apply, written as a display matrix; the pictures are stored as given.
+    the clockwise turn a player must apply, written as a display matrix; the pictures are stored as given. `colour`
+    is one of `COLOURS`; None says nothing in the stream and means BT.601.
     """
     rate = Fraction(fps)
     time_base = Fraction(1, 1000) if times_s is not None else 1 / rate
@@ -137,10 +147,13 @@ def write_video(
                 stream.height, stream.width = picture.shape[:2]
                 if sample_aspect is not None:
                     stream.codec_context.sample_aspect_ratio = sample_aspect
+                if colour is not None:
+                    context = stream.codec_context
+                    context.colorspace, context.color_primaries, context.color_trc, _ = COLOURS[colour]
                 if rotation_deg:
                     stream.set_display_rotation(-rotation_deg)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            frame = frame.reformat(format=pixel_format, dst_colorspace="ITU601", threads=1)
+            frame = frame.reformat(format=pixel_format, dst_colorspace=COLOURS[colour or "bt601"][3], threads=1)
             frame.time_base = time_base
             frame.pts = index if times_s is None else round(times_s[index] * 1000)
             container.mux(stream.encode(frame))
@@ -165,6 +178,15 @@ def _mux_silence(container: av.container.OutputContainer, stream: av.AudioStream
         block.pts = index * 1024
         container.mux(stream.encode(block))
     container.mux(stream.encode(None))
+
+
+def stream_copy(source: Path, target: Path, start_s: float) -> Path:
+    """Cut `source` at `start_s` without re-encoding: the frames between the keyframe before and there are pre-roll."""
+    import imageio_ffmpeg
+
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-ss", str(start_s), "-i", str(source), "-c", "copy"]
+    subprocess.run([*command, "-y", str(target)], check=True)
+    return target
 
 
 def truncate(source: Path, target: Path, keep: float) -> Path:

@@ -34,7 +34,7 @@ DEFAULT_SELECTION: Final = "default"
 """The selection whose verdicts `wide` shows."""
 
 RULES_KEY: Final = b"rules"
-"""Where a selection's part keeps its rules: in the schema's metadata, a JSON list of [name, predicate]."""
+"""Where a selection's part keeps its rules: in the schema's metadata, a JSON list of [name, predicate, clips for which it was null]."""
 
 _SETS: Final = {"shards": "shard_set", "selections": "selection", "grades": "grade_set"}
 _LOCK: Final = (
@@ -46,6 +46,7 @@ _LOCK: Final = (
 )
 _RULES: Final = pa.schema(
     [("selection", pa.string()), ("position", pa.int32()), ("rule", pa.string()), ("predicate", pa.string())]
+    + [("rejected_null", pa.int64())]
 )
 _RUNS: Final = pa.schema(
     [(name, pa.string()) for name in ("run_id", "command", "outcome", "started", "finished", "config_hash")]
@@ -62,7 +63,7 @@ CREATE VIEW funnel AS
 WITH totals AS (SELECT selection, count(*) AS total, count(*) FILTER (kept) AS kept FROM selections GROUP BY ALL),
 counts AS (SELECT selection, rule, count(*) AS n, count(*) FILTER (alone) AS alone FROM rejects GROUP BY ALL)
 SELECT selection, rule, predicate, coalesce(n, 0) AS rejected, coalesce(alone, 0) AS rejected_alone,
-       coalesce(total, 0) AS total, coalesce(kept, 0) AS kept
+       rejected_null, coalesce(total, 0) AS total, coalesce(kept, 0) AS kept
 FROM selection_rules LEFT JOIN totals USING (selection) LEFT JOIN counts USING (selection, rule)
 ORDER BY selection, position
 """
@@ -169,8 +170,9 @@ def _rules(root: Root) -> pa.Table:
     rows = []
     for selection in root.names("selections"):
         metadata = root.part_schema(f"selections/{selection}", root.parts(f"selections/{selection}")[0]).metadata or {}
-        for position, (rule, predicate) in enumerate(json.loads(metadata.get(RULES_KEY, b"[]"))):
-            rows.append({"selection": selection, "position": position, "rule": rule, "predicate": predicate})
+        for position, values in enumerate(json.loads(metadata.get(RULES_KEY, b"[]"))):
+            described = dict(zip(("rule", "predicate", "rejected_null"), values, strict=True))
+            rows.append({"selection": selection, "position": position, **described})
     return pa.Table.from_pylist(rows, schema=_RULES)
 
 

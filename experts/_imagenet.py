@@ -33,8 +33,10 @@ class Vocabulary:
         return next((kind for kind, mask in self.kinds.items() if mask[index]), None)
 
     def kind_of_group(self, group: str) -> str | None:
-        """Return the kind of a group, that of its first class."""
-        return self.kind_of(int(np.flatnonzero(self.groups[group])[0]))
+        """Return the kind that most classes of a group are of."""
+        shared = {kind: int((mask & self.groups[group]).sum()) for kind, mask in self.kinds.items()}
+        best = max(shared, key=lambda kind: shared[kind])
+        return best if shared[best] else None
 
 
 @functools.lru_cache(maxsize=4)

@@ -3,7 +3,7 @@
 Key: low when the median luma is below 60 and the brightest tenth still below 190, high when the median is above 165;
 else mid. Contrast: the distance from the 5th to the 95th percentile of luma, low below 90, high above 190.
 Temperature is of the colours, whatever lights them: mean of (a* + b*) / sqrt 2 in CIELAB, the axis from blue-green to
-orange-red, over the pixels that are neither black nor white; warm above 10, cool below -8. Measures are means over
+orange-red, over the pixels that are neither black nor white; warm above 10, cool below -6. Measures are means over
 the keyframes. Stated where the keyframes agree (at least two thirds of them say the same); the confidence is 0.9
 times their agreement.
 """
@@ -23,7 +23,7 @@ from experts.base import ClipView, ModelRef, Needs, Resources, Rgb, Statement
 __all__ = ["Light"]
 
 _AGREE: Final = 2 / 3
-_KEYS: Final = {"low": "dark, in low key", "high": "bright, in high key"}
+_KEYS: Final = {"low": "dark", "high": "bright"}
 
 
 class Light:
@@ -94,7 +94,7 @@ def _columns(frames: Sequence[Rgb]) -> dict[str, Any]:
 def _words(measured: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[str, str, str]:
     median, bright, span, warmth = measured
     key = "low" if median < 60 and bright < 190 else "high" if median > 165 else "mid"
-    temperature = "warm" if warmth > 10 else "cool" if warmth < -8 else "neutral"
+    temperature = "warm" if warmth > 10 else "cool" if warmth < -6 else "neutral"
     contrast = "low" if span < 90 else "high" if span > 190 else "normal"
     return key, temperature, contrast
 

@@ -19,6 +19,11 @@ __all__ = ["EMBEDDED", "clip_views", "expert_class", "load", "run", "schema"]
 
 _CLASSES: Final[dict[str, str]] = {
     "tags": "experts.tags:Tags",
+    "text": "experts.text:Text",
+    "faces": "experts.faces:Faces",
+    "count": "experts.count:Count",
+    "composition": "experts.composition:Composition",
+    "nsfw": "experts.nsfw:Nsfw",
     "colour": "experts.colour:Colour",
     "light": "experts.light:Light",
     "motion": "experts.motion:Motion",

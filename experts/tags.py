@@ -3,8 +3,8 @@
 Each keyframe is seen twice, whole and as its central square; the logits are averaged, then softmaxed, then averaged
 over the keyframes. So a class that only one of the two views suggests stays improbable.
 
-A class or a group of classes (cat, bird, boat ...) is stated from a mean probability of 0.6, a kind (animal,
-vehicle ...) from 0.75; the confidence is that probability. The network has no class for a person.
+A class or a group of classes (cat, bird, boat ...) is stated from a mean probability of 0.6; without either, a kind
+(animal, vehicle ...) from 0.75. The confidence is that probability. The network has no class for a person.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Tags:
         Column("group", pa.string(), "the most probable group of classes: cat, bird, boat ..."),
         Column("group_probability", pa.float32(), "its probability, the sum over its classes"),
         Column("kind", pa.string(), "the most probable kind: animal, vehicle, building, place, food, plant, "
-                                    "instrument"),
+                                    "instrument, clothing"),
         Column("kind_probability", pa.float32(), "its probability, the sum over its classes"),
         Column("entropy_bits", pa.float32(), "entropy of the mean probabilities: high when nothing is recognised"),
     )
@@ -95,24 +95,24 @@ class Tags:
         }
 
     def state(self, view: ClipView, values: Mapping[str, Any]) -> list[Statement]:
-        """State the kind, the group and the class, each if sure enough."""
+        """State the group and the class, each if sure enough; else the kind, if that is."""
         said: list[Statement] = []
 
-        def say(kind: str | None, predicate: str, value: str, confidence: float) -> None:
-            subject = kind or "object"
+        def say(subject: str, kind: str | None, predicate: str, value: str, confidence: float) -> None:
             said.append(Statement(
-                self.name, _DIMENSION.get(kind, "subject"), "scene" if predicate == "shows" else subject, predicate,
-                value, round(confidence, 3), view.first_frame, view.end_frame,
+                self.name, _DIMENSION.get(kind, "subject"), subject, predicate, value, round(confidence, 3),
+                view.first_frame, view.end_frame,
             ))
 
-        if values["kind_probability"] >= _SURE_KIND:
-            say(values["kind"], "shows", f"{_article(values['kind'])} {values['kind']}", values["kind_probability"])
         if values["group_probability"] >= _SURE:
             kind = self.vocabulary.kind_of_group(values["group"])
-            say(kind, "looks like", values["group"], values["group_probability"])
+            say(kind or "object", kind, "looks like", values["group"], values["group_probability"])
         if values["top_probability"] >= _SURE and values["top_label"] != values["group"]:
             kind = self.vocabulary.kind_of(self.vocabulary.names.index(values["top_label"]))
-            say(kind, "looks like", values["top_label"], values["top_probability"])
+            say(kind or "object", kind, "looks like", values["top_label"], values["top_probability"])
+        if not said and values["kind_probability"] >= _SURE_KIND:
+            kind = values["kind"]
+            say("scene", kind, "shows", f"{_article(kind)} {kind}", values["kind_probability"])
         return said
 
 
@@ -123,7 +123,7 @@ def _best(mean: npt.NDArray[np.float32], masks: Mapping[str, npt.NDArray[np.bool
 
 
 def _article(noun: str) -> str:
-    if noun == "food":
+    if noun in ("food", "clothing"):
         return "some"
     return "an" if noun[0] in "aeiou" else "a"
 

@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dataset.cards import write_card
     from dataset.catalogue import connect, query
+    from dataset.checks import Problem, verify
     from dataset.columns import ColumnDoc, column_docs
     from dataset.plan import BucketRecipe, Plan, make_plan
     from dataset.root import Root, open_root, schema_of
@@ -20,6 +22,7 @@ __all__ = [
     "BucketRecipe",
     "ColumnDoc",
     "Plan",
+    "Problem",
     "Root",
     "Run",
     "ShardReader",
@@ -30,12 +33,15 @@ __all__ = [
     "open_root",
     "query",
     "schema_of",
+    "verify",
+    "write_card",
 ]
 
 _HOMES = {
     "BucketRecipe": "dataset.plan",
     "ColumnDoc": "dataset.columns",
     "Plan": "dataset.plan",
+    "Problem": "dataset.checks",
     "Root": "dataset.root",
     "Run": "dataset.runs",
     "ShardReader": "dataset.shards",
@@ -46,6 +52,8 @@ _HOMES = {
     "open_root": "dataset.root",
     "query": "dataset.catalogue",
     "schema_of": "dataset.root",
+    "verify": "dataset.checks",
+    "write_card": "dataset.cards",
 }
 
 

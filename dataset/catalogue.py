@@ -34,7 +34,7 @@ DEFAULT_SELECTION: Final = "default"
 """The selection whose verdicts `wide` shows."""
 
 RULES_KEY: Final = b"rules"
-"""Where a selection's part keeps its rules: in the schema's metadata, a JSON list of [name, predicate, clips for which it was null]."""
+"""Where a selection's part keeps its rules: in the schema's metadata, a JSON list of [name, predicate, nulls]."""
 
 _SETS: Final = {"shards": "shard_set", "selections": "selection", "grades": "grade_set"}
 _LOCK: Final = (
@@ -45,9 +45,9 @@ _LOCK: Final = (
     "SET lock_configuration = true",
 )
 _RULES: Final = pa.schema(
-    [("selection", pa.string()), ("position", pa.int32()), ("rule", pa.string()), ("predicate", pa.string())]
-    + [("rejected_null", pa.int64())]
-)
+    {"selection": pa.string(), "position": pa.int32(), "rule": pa.string(), "predicate": pa.string(),
+     "rejected_null": pa.int64()}
+)  # fmt: skip
 _RUNS: Final = pa.schema(
     [(name, pa.string()) for name in ("run_id", "command", "outcome", "started", "finished", "config_hash")]
     + [("wall_s", pa.float64())]

@@ -68,6 +68,7 @@ def serialise(table: pa.Table, *, row_group_bytes: int = ROW_GROUP_BYTES) -> pa.
         compression_level={path: _ZSTD_LEVEL for path in paths if path not in binary},
         use_dictionary=strings,
         write_statistics=[path for path in paths if path not in binary],
+        write_page_checksum=True,
     ) as writer:
         writer.write_table(table, row_group_size=_rows_per_group(table, row_group_bytes))
     return sink.getvalue()

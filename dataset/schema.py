@@ -198,6 +198,7 @@ _CAPTIONS = (
     Column("evidence", pa.list_(_EVIDENCE), "what supports each span"),
     Column("dropped", pa.list_(_str), "spans the model wrote that no statement supports"),
     Column("flags", pa.list_(_str), "lint: repetition, length, duplicate, motion_contradiction ..."),
+    Column("conflicts", pa.list_(_str), "statements that lost to a weightier one, with both weights"),
     Column("experts", pa.list_(_str), "the experts whose statements were used"),
     Column("backend", _str, "openai | transformers | embedded | template"),
     Column("model", _str, "the language model; null for the template"),

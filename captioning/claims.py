@@ -1,0 +1,241 @@
+"""Claims: every word of a text that says something which could be false, and what it is said of.
+
+A text is read sentence by sentence and clause by clause. Words of the closed classes (numbers, colours, quotations,
+directions, camera moves, negations, genders, places, times, degrees, names) are found by list; every other word that is
+not a function word is an open claim. `about` holds the stems that the word is said of: the noun it stands before, or
+else the words before it in its clause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Literal
+
+from captioning.words import (
+    COLOURS,
+    DEGREES,
+    DIRECTIONS,
+    FUNCTION,
+    GENDERED,
+    GENERAL,
+    MOVES,
+    NEGATIONS,
+    NUMBERS,
+    PLACES,
+    QUANTIFIERS,
+    TIMES,
+    Token,
+    number_value,
+    sentences,
+    stem,
+    tokens,
+)
+
+__all__ = ["CLOSED", "Claim", "ClaimKind", "Sentence", "find_claims", "read"]
+
+ClaimKind = Literal[
+    "number", "colour", "quote", "direction", "camera", "negation", "gender", "place", "time", "degree", "name", "word"
+]
+CLOSED: Final[frozenset[ClaimKind]] = frozenset(
+    ("number", "colour", "quote", "direction", "camera", "negation", "gender", "place", "time", "degree", "name")
+)
+"""Kinds that are settled by rule alone; an embedding is never asked about them."""
+
+_BREAKS: Final = frozenset({"while", "as", "but", "whereas", "and", "with"})
+_CAMERA_NOUNS: Final = frozenset({"camera", "shot", "footage", "view", "lens", "viewpoint"})
+_CAMERA_VERBS: Final = frozenset({"pan", "tilt", "zoom", "crane", "aerial", "handheld"})
+# These are camera work wherever they stand; other moves only in a clause about a camera.
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One word (or quotation) that claims something: `text[start:end]`, in the sentence `sentence`."""
+
+    kind: ClaimKind
+    text: str
+    start: int
+    end: int
+    sentence: int
+    value: str
+    about: frozenset[str]
+    clause: frozenset[str]
+    negated: bool
+    camera: bool
+
+    @property
+    def lower(self) -> str:
+        """The words in lower case."""
+        return self.text.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence's span, its tokens, and for each token the index of its clause."""
+
+    start: int
+    end: int
+    tokens: tuple[Token, ...]
+    clauses: tuple[int, ...]
+
+
+def read(text: str) -> list[Sentence]:
+    """Split `text` into sentences and clauses."""
+    all_tokens = tokens(text)
+    return [_sentence(start, end, [t for t in all_tokens if start <= t.start < end]) for start, end in sentences(text)]
+
+
+def _sentence(start: int, end: int, inside: list[Token]) -> Sentence:
+    clauses: list[int] = []
+    clause = 0
+    for i, token in enumerate(inside):
+        if (token.kind == "mark" and token.text in ",:—–(") or (token.lower in _BREAKS and i):
+            clause += 1
+        clauses.append(clause)
+    return Sentence(start, end, tuple(inside), tuple(clauses))
+
+
+def find_claims(text: str) -> list[Claim]:
+    """Return every claim of `text`, in order."""
+    return [claim for n, sentence in enumerate(read(text)) for claim in _claims_of(sentence, n)]
+
+
+def _claims_of(s: Sentence, n: int) -> list[Claim]:
+    found = []
+    camera_before = False
+    for i, token in enumerate(s.tokens):
+        around = [t for t, c in zip(s.tokens, s.clauses, strict=True) if c == s.clauses[i]]
+        stems = frozenset(stem(t.text) for t in around if _has_content(t))
+        nouns = {t for t in stems if t not in GENERAL or t in _CAMERA_NOUNS} - _MOVE_STEMS - _DIRECTION_STEMS
+        camera = bool(stems & _CAMERA_NOUNS) or bool(stems & _CAMERA_VERBS) or (camera_before and not nouns)
+        if token.kind == "mark":
+            continue
+        kind = _kind(s, i, camera)
+        if kind is None:
+            continue
+        negated = any(t.lower in NEGATIONS or t.lower.endswith("n't") for t in around)
+        value = _value(kind, token)
+        about = _about(s, i, kind)
+        found.append(Claim(kind, token.text, token.start, token.end, n, value, about, stems, negated, camera))
+        camera_before = camera
+    return found
+
+
+_MOVE_STEMS: Final = frozenset(stem(w) for w in MOVES)
+_DIRECTION_STEMS: Final = frozenset(stem(w) for w in DIRECTIONS)
+
+
+def _has_content(token: Token) -> bool:
+    return token.kind == "word" and token.lower not in FUNCTION and token.lower not in _BREAKS
+
+
+def _kind(s: Sentence, i: int, camera: bool) -> ClaimKind | None:
+    token, lower = s.tokens[i], s.tokens[i].lower
+    if token.kind == "quote":
+        return "quote"
+    if token.kind == "number" or lower in NUMBERS or lower in QUANTIFIERS or number_value(lower) is not None:
+        return "number"
+    if lower in NEGATIONS or lower.endswith("n't"):
+        return "negation"
+    for kind, words in _LISTS:
+        if lower in words:
+            return kind
+    if lower in {"in", "out"} and i and _move(s.tokens[i - 1]) in {"zoom", "track", "move"} and camera:
+        return "direction"
+    if _move(token) is not None and (camera or _move(token) in _CAMERA_VERBS):
+        return "camera"
+    if lower in {"in", "at", "from", "to"}:
+        return "place"
+    if lower in FUNCTION or lower in _BREAKS or (stem(lower) in _GENERAL_STEMS):
+        return None
+    is_name = token.text[:1].isupper() and (token.start > s.start or (token.text.isupper() and len(token.text) > 1))
+    return "name" if is_name else "word"
+
+
+_LISTS: Final[tuple[tuple[ClaimKind, frozenset[str]], ...]] = (
+    ("colour", frozenset(COLOURS)),
+    ("gender", frozenset(GENDERED)),
+    ("direction", frozenset(DIRECTIONS)),
+    ("degree", frozenset(DEGREES)),
+    ("time", TIMES),
+    ("place", PLACES),
+)
+_GENERAL_STEMS: Final = frozenset(stem(w) for w in GENERAL)
+
+
+def _move(token: Token) -> str | None:
+    return MOVES.get(token.lower)
+
+
+def _value(kind: ClaimKind, token: Token) -> str:
+    lower = token.lower
+    tables = {"colour": COLOURS, "direction": DIRECTIONS, "camera": MOVES, "gender": GENDERED, "degree": DEGREES}
+    if kind == "quote":
+        return token.text[1:-1].strip()
+    if kind == "number":
+        n = number_value(lower)
+        return lower if n is None else f"{n:g}"
+    return tables.get(kind, {}).get(lower, lower if kind not in {"word", "name"} else stem(lower))
+
+
+def _about(s: Sentence, i: int, kind: ClaimKind) -> frozenset[str]:
+    """Return the stems that the word at `i` is said of."""
+    after, colours = _noun_after(s, i)
+    if not after and kind in {"number", "degree"}:
+        after = colours
+    before = [
+        stem(t.text)
+        for t, c in zip(s.tokens[:i], s.clauses[:i], strict=True)
+        if c == s.clauses[i] and _is_thing(t)
+    ]
+    if kind in {"word", "name", "camera", "direction"}:
+        return frozenset(after) | frozenset(before) or _earlier(s, i)
+    return frozenset(after) or frozenset(before) or _earlier(s, i)
+
+
+def _earlier(s: Sentence, i: int) -> frozenset[str]:
+    """Return the content of the nearest clause before that of `i` which has any."""
+    for clause in range(s.clauses[i] - 1, -1, -1):
+        inside = (t for t, c in zip(s.tokens, s.clauses, strict=True) if c == clause)
+        found = frozenset(stem(t.text) for t in inside if _is_thing(t))
+        if found:
+            return found
+    return frozenset()
+
+
+def _is_modifier(token: Token) -> bool:
+    lower = token.lower
+    return lower in COLOURS or lower in NUMBERS or lower in QUANTIFIERS or lower in DEGREES or lower in NEGATIONS
+
+
+def _is_thing(token: Token) -> bool:
+    return _has_content(token) and not _is_modifier(token)
+
+
+def _noun_after(s: Sentence, i: int) -> tuple[list[str], list[str]]:
+    """Return the stems of the run of content words right after `i`, the noun phrase it stands in; and the colours.
+
+    Other modifiers between, and a conjunction between two modifiers, are stepped over; the colours among them come
+    second, for `some red`, where the colour is itself the thing.
+    """
+    found: list[str] = []
+    colours: list[str] = []
+    for previous, token in pairwise(s.tokens[i:]):
+        if found and (not _has_content(token) or token.lower in DIRECTIONS or token.lower in PLACES):
+            break
+        if found or (_is_thing(token) and token.lower not in DIRECTIONS and token.lower not in PLACES):
+            found.append(stem(token.text))
+            if len(found) == 3:
+                break
+        elif _is_modifier(token):
+            if token.lower in COLOURS and not colours and previous is s.tokens[i]:
+                colours.append(stem(token.text))
+        elif not _steps_over(previous, token):
+            break
+    return found, colours
+
+
+def _steps_over(previous: Token, token: Token) -> bool:
+    if token.lower == "the":
+        return previous.lower == "of"
+    return token.lower in {"of", "and", "or"} and previous.lower not in {"and", "or"}

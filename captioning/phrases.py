@@ -1,0 +1,239 @@
+"""Phrases: how a statement is said in English, as a noun phrase, as an adjunct, as a clause.
+
+The template writes captions from these, and the embedded model may be held to them by its grammar. A phrase says what
+its statement says and no more: `tests/captioning` holds every phrase of every dimension against the checker.
+Statements that belong in one breath (several colours, a camera's move and its speed) make one phrase together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from captioning.statements import by_dimension, is_speed
+from captioning.words import NUMBERS, is_plural, number_value, stem
+from experts.base import Dimension, Statement
+
+__all__ = ["Phrase", "article", "be", "count_word", "joined", "phrases"]
+
+HEDGED: Final = 0.35
+"""A tag under this confidence is hedged: `what looks like a tabby cat`."""
+
+WHOLE: Final = frozenset({"scene", "picture", "image", "frame", "clip", "video", "shot", "photo", "view", "footage"})
+"""Subjects that stand for all there is to see."""
+
+_VAGUE: Final = frozenset({"object", "thing", "subject", "item", "content", "it", ""})
+_MASS: Final = frozenset({
+    "water", "snow", "sand", "grass", "light", "sky", "fire", "smoke", "ice", "food", "furniture", "traffic", "rain",
+    "fog", "text", "coffee", "espresso", "grain", "paper", "jeans", "pyjamas", "sunglasses", "motion",
+})
+_WORDS_OF: Final = {int(v): w for w, v in list(NUMBERS.items())[:20]}
+_PLURALS: Final = {"person": "people", "child": "children", "man": "men", "woman": "women"}
+_SINGULARS: Final = {plural: single for single, plural in _PLURALS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """The ways to say some statements. `noun` may lead a caption, `adjunct` follow one, `clause` stands alone."""
+
+    statements: tuple[Statement, ...]
+    clause: str
+    noun: str | None = None
+    adjunct: str | None = None
+
+    @property
+    def dimension(self) -> Dimension:
+        """The dimension that the statements share."""
+        return self.statements[0].dimension
+
+
+def phrases(statements: Iterable[Statement]) -> list[Phrase]:
+    """Return the ways to say `statements`, in the order of the dimensions; every statement is in one phrase."""
+    said: list[Phrase] = []
+    for dimension, group in by_dimension(statements).items():
+        say_all = _GROUPS.get(dimension)
+        said += say_all(group) if say_all else [_SAYERS.get(dimension, _say_other)(s) for s in group]
+    return said
+
+
+def article(noun: str) -> str:
+    """Return `noun` with the article it needs: `a tabby cat`, `an otter`, `people`, `two cars`."""
+    words = noun.split()
+    if not words:
+        return noun
+    first, head = words[0], words[-1]
+    fixed = {"the", "a", "an", "some", "no", "what", "several", "many", "few"}
+    if first.lower() in fixed or number_value(first) is not None or is_plural(head) or head.lower() in _MASS:
+        return noun
+    vowel = first[0].lower() in "aeiou" and not re.match(r"(?i)(uni|use|usu|eu|one\b|ut[ei])", first)
+    vowel = vowel or bool(re.match(r"(?i)(hour|honest|heir|x-ray)", first))
+    return f"{'an' if vowel else 'a'} {noun}"
+
+
+def be(noun: str) -> str:
+    """Return `is` or `are`, as the noun phrase `noun` needs."""
+    words = noun.split()
+    n = number_value(words[0]) if words else None
+    plural = (n is not None and n != 1) or (n is None and (is_plural(words[-1]) or " and " in noun))
+    return "are" if plural else "is"
+
+
+def count_word(n: int) -> str:
+    """Return `n` as English writes it: words up to nineteen, digits above."""
+    return _WORDS_OF.get(n, str(n))
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return an English list: `a, b and c`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+
+
+def _clause(s: Statement) -> str:
+    subject = s.subject.strip()
+    words = subject.split(" ")
+    determined = words[0].lower() in {"the", "a", "an", "some", "no", "what", "it", "most", "all"}
+    bare = determined or number_value(words[0]) is not None or is_plural(words[-1])
+    return " ".join(part for part in (subject if bare else f"the {subject}", s.predicate.strip(), s.value) if part)
+
+
+def _say_other(s: Statement) -> Phrase:
+    if s.subject.lower() == "scene" and s.predicate.lower() == "shows":
+        return Phrase((s,), f"there {be(s.value)} {s.value}", None, f"with {s.value}")
+    return Phrase((s,), _clause(s))
+
+
+# -- subject: kind, group and class of one thing are said in one noun ------------------------------------------------
+
+
+def _say_subjects(group: Sequence[Statement]) -> list[Phrase]:
+    things = [s for s in group if _is_naming(s)]
+    chains: list[list[Statement]] = []
+    for s in sorted(things, key=lambda s: s.predicate.lower() == "looks like"):
+        chain = next((c for c in chains if _refines(c[-1], s)), None)
+        if chain is None:
+            chains.append([s])
+        else:
+            chain.append(s)
+    return [_say_chain(c) for c in chains] + [Phrase((s,), _clause(s)) for s in group if s not in things]
+
+
+def _is_naming(s: Statement) -> bool:
+    naming = s.predicate.lower() in {"looks like", "shows", "contains", "is", "includes", "is visible", "may be"}
+    return naming and (s.predicate.lower() == "looks like" or s.subject.lower() in WHOLE | _VAGUE)
+
+
+def _refines(broad: Statement, fine: Statement) -> bool:
+    """Whether `fine` says more closely what `broad` names: `animal looks like cat` after `scene shows an animal`."""
+    if fine.predicate.lower() != "looks like" or broad.expert != fine.expert:
+        return False
+    named = stem(broad.value.split()[-1])
+    return named == stem(fine.subject) or (broad.predicate, broad.subject) == (fine.predicate, fine.subject)
+
+
+def _say_chain(chain: Sequence[Statement]) -> Phrase:
+    finest = chain[-1]
+    noun = article(finest.value.split(",")[0].strip())
+    looks = finest.predicate.lower() in {"looks like", "may be"}
+    noun = f"what looks like {noun}" if looks and finest.confidence < HEDGED else noun
+    return Phrase(tuple(chain), f"{noun} {be(noun)} visible", noun, f"with {noun}")
+
+
+# -- appearance: the colours of the picture in one breath ------------------------------------------------------------
+
+_SHARES: Final = ("is mostly", "has much", "has some")
+
+
+def _say_appearance(group: Sequence[Statement]) -> list[Phrase]:
+    colours = {p: [s for s in group if s.subject.lower() == "picture" and s.predicate == p] for p in _SHARES}
+    told = [s for same in colours.values() for s in same]
+    said = [_say_colours(colours)] if told else []
+    return said + [_say_other(s) for s in group if s not in told]
+
+
+def _say_colours(colours: dict[str, list[Statement]]) -> Phrase:
+    mostly, much, some = (joined([s.value for s in colours[p]]) for p in _SHARES)
+    extra = joined([part for part in (much and f"much {much}", some and f"some {some}") if part])
+    if mostly:
+        clause = f"the picture is mostly {mostly}" + (f", with {extra}" if extra else "")
+        noun = f"a mostly {mostly} picture" + (f" with {extra}" if extra else "")
+    else:
+        clause, noun = f"the picture has {extra}", f"a picture with {extra}"
+    return Phrase(tuple(s for same in colours.values() for s in same), clause, noun, None)
+
+
+# -- count, text, setting, camera, light -----------------------------------------------------------------------------
+
+
+def _say_count(s: Statement) -> Phrase:
+    number, _, rest = s.value.strip().partition(" ")
+    n = number_value(number)
+    if n is None or n != int(n):
+        return Phrase((s,), _clause(s))
+    thing = _numbered(rest or s.subject, int(n))
+    if n == 0:
+        return Phrase((s,), f"no {thing} are visible", None, f"with no {thing}")
+    noun = f"{count_word(int(n))} {thing}"
+    return Phrase((s,), f"{noun} {'is' if n == 1 else 'are'} visible", noun, f"with {noun}")
+
+
+def _numbered(thing: str, n: int) -> str:
+    head, space, last = thing.rpartition(" ")
+    if n == 1:
+        word = _SINGULARS.get(last, re.sub(r"(?<=[^s])s$", "", last))
+    elif is_plural(last):
+        word = last
+    else:
+        word = _PLURALS.get(last, last + ("es" if re.search(r"(s|x|ch|sh)$", last) else "s"))
+    return f"{head}{space}{word}"
+
+
+def _say_text(s: Statement) -> Phrase:
+    text = s.value.strip().strip('"“”').replace('"', "'")
+    if s.subject.lower() in WHOLE | _VAGUE | {"text", "overlay", "caption"}:
+        noun = f'the text "{text}"'
+        return Phrase((s,), f"{noun} can be read", noun, f"with {noun}")
+    thing = article(s.subject)
+    return Phrase((s,), f'{thing} reads "{text}"', f'{thing} that reads "{text}"', f'with {thing} that reads "{text}"')
+
+
+def _say_setting(s: Statement) -> Phrase:
+    place = article(s.value.split(",")[0].strip())
+    if s.value.lower() in {"indoors", "outdoors"}:
+        return Phrase((s,), f"the scene is {s.value}", None, s.value)
+    if s.predicate.lower() in {"looks like", "shows"}:
+        return Phrase((s,), f"the scene shows {place}", place, f"with {place}")
+    if s.predicate.lower() in {"is", "is in", "takes place in"} and s.subject.lower() in WHOLE:
+        return Phrase((s,), f"the scene is in {place}", None, f"in {place}")
+    return Phrase((s,), _clause(s))
+
+
+def _say_cameras(group: Sequence[Statement]) -> list[Phrase]:
+    moves = [s for s in group if s.subject.lower() == "camera" and not is_speed(s)]
+    speeds = [s for s in group if s.subject.lower() == "camera" and is_speed(s)]
+    said: list[Phrase] = []
+    if moves and speeds:
+        clause = f"the camera {speeds[0].value} {moves[0].predicate} {moves[0].value}"
+        said.append(Phrase((moves[0], speeds[0]), clause, None, f"as {clause}"))
+        moves, speeds = moves[1:], speeds[1:]
+    said += [Phrase((s,), _clause(s), None, f"as {_clause(s)}") for s in (*moves, *speeds)]
+    return said + [_say_framing(s) for s in group if s.subject.lower() != "camera"]
+
+
+def _say_framing(s: Statement) -> Phrase:
+    if s.subject.lower() in {"shot", "framing", "shot size", "scene"} and s.predicate.lower() in {"is", "is a"}:
+        shot = s.value if stem(s.value.split()[-1]) in {"shot", "close-up", "view"} else f"{s.value} shot"
+        return Phrase((s,), f"the shot is {article(shot)}", None, f"in {article(shot)}")
+    return _say_other(s)
+
+
+def _say_light(s: Statement) -> Phrase:
+    clause = _clause(s)
+    if s.predicate.lower() == "is" and len(s.value.split()) == 1 and s.subject.lower() in {"light", "contrast"}:
+        return Phrase((s,), clause, None, f"in {s.value} {s.subject.lower()}")
+    return Phrase((s,), clause)
+
+
+_GROUPS: Final = {"subject": _say_subjects, "appearance": _say_appearance, "camera": _say_cameras}
+_SAYERS: Final = {"count": _say_count, "text": _say_text, "setting": _say_setting, "light": _say_light}

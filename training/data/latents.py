@@ -1,0 +1,95 @@
+"""Latents of clips, computed once: decode, take the frames, fit them into the bucket, encode, cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import media
+from dataset.plan import Batch
+from media.errors import MediaError
+from training.data.cache import ArrayCache
+from training.data.clips import Clip, Shards
+from training.models.vae import Autoencoder, to_unit
+
+__all__ = ["Latents", "fit_frames"]
+
+Half = npt.NDArray[np.float16]
+Progress = Callable[[int, int], None]
+
+_CHUNK_PX = 1 << 18
+"""Pixels encoded at once: bounds memory whatever the picture's size."""
+
+
+def fit_frames(frames: Tensor, height: int, width: int) -> Tensor:
+    """Resize u8[F, h, w, 3] to cover (height, width), keep the centre: f32[F, 3, height, width] in -1..1."""
+    h, w = frames.shape[1:3]
+    scale = max(height / h, width / w)
+    size = max(height, round(h * scale)), max(width, round(w * scale))
+    x = to_unit(frames)
+    if size != (h, w):
+        x = F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
+    top, left = (size[0] - height) // 2, (size[1] - width) // 2
+    return x[:, :, top : top + height, left : left + width]
+
+
+class Latents:
+    """Latents by clip, size and frame number. Where starts are random all frames of a clip are kept, else the used."""
+
+    def __init__(
+        self, shards: Shards, clips: Iterable[Clip], vae: Autoencoder, cache: ArrayCache, *, whole: bool
+    ) -> None:
+        self._shards, self._vae, self._cache, self._whole = shards, vae, cache, whole
+        self._clips: Mapping[str, Clip] = {clip.clip_id: clip for clip in clips}
+
+    def fill(self, batches: Sequence[Batch], progress: Progress | None = None) -> None:
+        """Compute what these batches need and the cache lacks, and write it to the cache."""
+        samples = ((batch, i) for batch in batches for i in range(len(batch)))
+        needs = [(batch, i) for batch, i in samples if self._cache.get(self._key(batch, i)) is None]
+        for done, (batch, i) in enumerate(needs, 1):
+            self._compute(batch, i)
+            if progress is not None:
+                progress(done, len(needs))
+        self._cache.flush()
+
+    def of(self, batch: Batch) -> Tensor:
+        """Return f32[B, F, C, h, w] of a batch; what is not there yet is computed."""
+        samples = []
+        for i in range(len(batch)):
+            known = self._cache.get(self._key(batch, i))
+            latents = self._compute(batch, i) if known is None else known
+            samples.append(torch.from_numpy(latents[batch.frames_of(i)] if self._whole else latents).float())
+        return torch.stack(samples)
+
+    def _frames(self, batch: Batch, i: int) -> list[int]:
+        return list(range(self._clips[batch.ids[i]].frames)) if self._whole else batch.frames_of(i)
+
+    def _key(self, batch: Batch, i: int) -> str:
+        """Return a key that changes with the media, the autoencoder, the size and the frames."""
+        bucket, clip = batch.bucket, self._clips[batch.ids[i]]
+        what = [clip.media_hash, self._vae.identity, bucket.height_px, bucket.width_px, self._frames(batch, i)]
+        return hashlib.blake2b(json.dumps(what).encode(), digest_size=16).hexdigest()
+
+    @torch.no_grad()
+    def _compute(self, batch: Batch, i: int) -> Half:
+        clip_id, wanted = batch.ids[i], self._frames(batch, i)
+        pixels = media.decode_bytes(self._shards.rows([clip_id], ["clip_id", "media"])[0]["media"])
+        if len(pixels) <= wanted[-1]:
+            raise MediaError("truncated", f"clip {clip_id}: frame {wanted[-1]} is planned, {len(pixels)} are there")
+        frames = torch.from_numpy(pixels[wanted])
+        height, width = batch.bucket.height_px, batch.bucket.width_px
+        pieces = torch.split(frames, max(1, _CHUNK_PX // (height * width)))
+        latents = np.concatenate([_half(self._vae.encode(fit_frames(x, height, width))) for x in pieces])
+        self._cache.put(self._key(batch, i), latents)
+        return latents
+
+
+def _half(x: Tensor) -> Half:
+    return x.to(torch.float16).numpy()

@@ -1,0 +1,109 @@
+"""The spatial parts of the denoiser: embeddings, residual blocks, attention."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
+
+__all__ = ["Attention", "FeedForward", "ResBlock", "SpatialTransformer", "sinusoid", "zeroed"]
+
+
+def zeroed(module: M) -> M:
+    """Set every parameter of a module to zero, so that a branch ending in it starts as nothing."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+    return module
+
+
+def sinusoid(values: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
+    """Return f32[..., width] sines and cosines of f32[...] at periods from 2 pi to 2 pi * longest."""
+    half = width // 2
+    rates = torch.exp(-math.log(longest) * torch.arange(half, device=values.device) / half)
+    angles = values.float()[..., None] * rates
+    out = torch.cat([angles.cos(), angles.sin()], -1)
+    return F.pad(out, (0, width - 2 * half))
+
+
+class ResBlock(nn.Module):
+    """GroupNorm, SiLU, convolution, twice, the embedding added between; the second convolution starts at zero."""
+
+    def __init__(self, wide_in: int, wide_out: int, embedding: int, groups: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.GroupNorm(groups, wide_in), nn.GroupNorm(groups, wide_out)
+        self.conv1 = nn.Conv2d(wide_in, wide_out, 3, padding=1)
+        self.conv2 = zeroed(nn.Conv2d(wide_out, wide_out, 3, padding=1))
+        self.embed = nn.Linear(embedding, wide_out)
+        self.skip = nn.Conv2d(wide_in, wide_out, 1) if wide_in != wide_out else nn.Identity()
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """Map f32[N, wide_in, h, w] with embeddings f32[N, E] to f32[N, wide_out, h, w]."""
+        h = self.conv1(F.silu(self.norm1(x))) + self.embed(F.silu(embedding))[:, :, None, None]
+        out: Tensor = self.skip(x) + self.conv2(F.silu(self.norm2(h)))
+        return out
+
+
+class Attention(nn.Module):
+    """Multi-head attention of queries f32[N, L, width] over a context f32[N, M, context]."""
+
+    def __init__(self, width: int, heads: int, context: int | None = None) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width, bias=False)
+        self.key_value = nn.Linear(context or width, 2 * width, bias=False)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Attend; `mask` is bool[N, M], true where the context may be looked at."""
+        seen = x if context is None else context
+        q, (k, v) = self._split(self.query(x)), (self._split(p) for p in self.key_value(seen).chunk(2, -1))
+        allowed = None if mask is None else mask[:, None, None, :]
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
+        out: Tensor = self.out(y.transpose(1, 2).flatten(2))
+        return out
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
+
+
+class FeedForward(nn.Module):
+    """GEGLU (Shazeer 2020), twice as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map f32[..., width] to f32[..., width]."""
+        value, gate = self.up(x).chunk(2, -1)
+        out: Tensor = self.down(value * F.gelu(gate))
+        return out
+
+
+class SpatialTransformer(nn.Module):
+    """Self-attention within a frame, cross-attention to the text, feed-forward; the way out starts at zero."""
+
+    def __init__(self, width: int, heads: int, text: int, groups: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(groups, width)
+        self.norm_self, self.norm_text, self.norm_feed = (nn.LayerNorm(width) for _ in range(3))
+        self.attend_self, self.attend_text = Attention(width, heads), Attention(width, heads, text)
+        self.feed = FeedForward(width)
+        self.proj_out = zeroed(nn.Linear(width, width))
+
+    def forward(self, x: Tensor, text: Tensor, mask: Tensor) -> Tensor:
+        """Map f32[B*F, C, h, w], every F frames reading one text f32[B, L, D] under its mask bool[B, L]."""
+        height, clips = x.shape[2], len(text)
+        y = self.norm(x).permute(0, 2, 3, 1).flatten(1, 2)
+        y = y + self.attend_self(self.norm_self(y))
+        # The frames of a clip read the same text: one long query instead of F copies of the keys.
+        query = self.norm_text(y).reshape(clips, -1, y.shape[-1])
+        y = y + self.attend_text(query, text, mask).view(y.shape)
+        y = self.proj_out(y + self.feed(self.norm_feed(y)))
+        out: Tensor = x + y.view(len(x), height, -1, y.shape[-1]).permute(0, 3, 1, 2)
+        return out

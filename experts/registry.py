@@ -23,6 +23,7 @@ _CLASSES: Final[dict[str, str]] = {
     "faces": "experts.faces:Faces",
     "count": "experts.count:Count",
     "composition": "experts.composition:Composition",
+    "shots": "experts.shots:Shots",
     "nsfw": "experts.nsfw:Nsfw",
     "colour": "experts.colour:Colour",
     "light": "experts.light:Light",

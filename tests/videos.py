@@ -43,7 +43,9 @@ CODECS: Mapping[str, Mapping[str, str]] = {
     "libsvtav1": {"preset": "12", "g": "12", "crf": "25", "svtav1-params": "lp=1"},
     "mpeg4": {"g": "12", "bf": "2", "qmin": "2", "qmax": "4"},
 }
-"""Encoders of PyAV, with the options the tests use: short groups of pictures, B-frames, HEVC with open groups."""
+"""Encoders of PyAV, with the options the tests use: short groups of pictures, B-frames, HEVC with open groups.
+
+libx265 leaves timestamps unset in a video of fewer frames than it reorders: give it 8 or more."""
 
 
 def _cells(height: int, width: int) -> Iterator[tuple[int, int, slice, slice]]:
@@ -186,6 +188,18 @@ def stream_copy(source: Path, target: Path, start_s: float) -> Path:
 
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-ss", str(start_s), "-i", str(source), "-c", "copy"]
     subprocess.run([*command, "-y", str(target)], check=True)
+    return target
+
+
+def restamp(source: Path, target: Path, stamps: Sequence[int]) -> Path:
+    """Copy the packets of `source`, in their order, with `stamps` (milliseconds) for their timestamps, to Matroska."""
+    with av.open(str(source)) as reader, av.open(str(target), "w", format="matroska") as writer:
+        stream = writer.add_stream_from_template(reader.streams.video[0])
+        packets = (packet for packet in reader.demux(video=0) if packet.size)
+        for number, (packet, stamp) in enumerate(zip(packets, stamps, strict=True)):
+            packet.stream, packet.time_base = stream, Fraction(1, 1000)
+            packet.pts, packet.dts = stamp, number - len(stamps)  # the muxer insists on rising decode times
+            writer.mux(packet)
     return target
 
 

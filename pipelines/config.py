@@ -13,10 +13,11 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from captioning.backends import BackendConfig
 from curation.config import CurateConfig, PseudoConfig
 from media.errors import ConfigError
 
-__all__ = ["CaptionConfig", "EngineConfig", "RunConfig", "ShardConfig", "SourceConfig", "load_config", "validate"]
+__all__ = ["EngineConfig", "RunConfig", "ShardConfig", "SourceConfig", "load_config", "validate"]
 
 
 class _Section(BaseModel):
@@ -33,21 +34,6 @@ class SourceConfig(_Section):
     )
     source: str | None = Field(None, description="who or what the files come from; written in every row")
     license: str | None = Field(None, description="SPDX identifier or text; written in every row")
-
-
-class CaptionConfig(_Section):
-    """Which language model fuses the experts' statements."""
-
-    backend: Literal["embedded", "template", "openai", "transformers"] = Field(
-        "embedded",
-        description="embedded: SmolLM2 in process; openai: any OpenAI-compatible server, such as "
-        "`vllm serve`; transformers: a local folder, in process; template: no model",
-    )
-    base_url: str | None = Field(None, description="openai: the server's address, for instance http://host:8000/v1")
-    model: str | None = Field(None, description="openai: the served model's name; transformers: its folder")
-    api_key_env: str = Field("OPENAI_API_KEY", description="openai: environment variable that holds the key")
-    max_tokens: int = Field(96, ge=16, le=2048, description="longest answer of the language model, in tokens")
-    concurrency: int = Field(16, ge=1, description="openai: requests in flight for each worker")
 
 
 class ShardConfig(_Section):
@@ -85,7 +71,7 @@ class RunConfig(_Section):
     experts: list[str] | None = Field(None, description="experts to run; default: all of the profile")
     rules: str | dict[str, str] = Field("default", description="named SQL predicates, a YAML file of them, or default")
     selection: str = Field("default", description="the selection's name: selections/<name>")
-    captions: CaptionConfig = Field(default_factory=CaptionConfig, description="caption fusion")
+    captions: BackendConfig = Field(default_factory=BackendConfig, description="caption fusion")
     pseudo: PseudoConfig = Field(default_factory=PseudoConfig, description="stills turned into pseudo-videos")
     shards: ShardConfig = Field(default_factory=ShardConfig, description="the training rows")
     engine: EngineConfig = Field(default_factory=EngineConfig, description="where the stages run")

@@ -16,7 +16,7 @@ import yaml
 
 from dataset import Root, open_root, query
 from pipelines import modelling, steps
-from pipelines.cli.common import table
+from pipelines.cli.common import funnel_text, table
 from pipelines.config import RunConfig, validate
 from pipelines.progress import Reporter, duration
 from pipelines.run import curate
@@ -101,7 +101,7 @@ def _curate(config: RunConfig, report: Reporter) -> dict[str, Any]:
         if step == "ingest":
             _say_cuts(root, report)
         elif step == "select":
-            report.say(_indent(str(result)))
+            report.say(_indent(funnel_text(result)))
         elif step == "caption":
             _say_outcomes(root, report)
 

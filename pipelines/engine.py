@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from dataset import open_root
+from dataset.shards import write_shard
 from media.errors import UserError
 
 __all__ = ["Engine", "LocalEngine", "Part", "RayEngine", "Report", "Stage", "StageSpec", "make_engine"]
@@ -90,7 +91,10 @@ class _Worker:
         parts, notes = self._stage(items)
         rows: dict[str, int] = {}
         for part in parts:
-            if part.rows:
+            group, _, name = part.table.partition("/")
+            if part.rows and group == "shards":
+                write_shard(self._root, name, part.rows, key=part.key, schema=part.schema)
+            elif part.rows:
                 self._root.write_part(part.table, part.rows, part.schema, key=part.key)
             rows[part.table] = rows.get(part.table, 0) + len(part.rows)
         return Report(len(items), rows, tuple(notes), time.perf_counter() - started)

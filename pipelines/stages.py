@@ -8,17 +8,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 
 import curation
 import media
+from captioning.backends import BackendConfig
+from curation.config import CurateConfig, PseudoConfig
 from dataset import open_root, schema_of
+from dataset.shards import shard_row
 from media.errors import MediaError
+from pipelines.config import ShardConfig
 from pipelines.engine import Item, Part
 
 __all__ = ["Augment", "Caption", "Experts", "Ingest", "Shard", "still_id"]
+
+
+HEAVY = ("keyframes", "affine")
+"""Columns of `clips` that a stage reads only when it looks at pictures."""
 
 
 def still_id(video_id: str) -> str:
@@ -29,8 +38,9 @@ def still_id(video_id: str) -> str:
 class Ingest:
     """A source -> its row in `videos` and its clips. Items: uri, source, license."""
 
-    def __init__(self, *, curate: Any, run_id: str) -> None:
+    def __init__(self, *, curate: CurateConfig, wall_limit_s: float, run_id: str) -> None:
         self._config = curate
+        self._wall_limit_s = wall_limit_s
         self._run_id = run_id
 
     def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
@@ -38,7 +48,12 @@ class Ingest:
         parts, notes = [], []
         for item in items:
             got = curation.ingest(
-                item["uri"], self._config, run_id=self._run_id, source=item.get("source"), license=item.get("license")
+                item["uri"],
+                self._config,
+                run_id=self._run_id,
+                source=item.get("source"),
+                license=item.get("license"),
+                wall_limit_s=self._wall_limit_s,
             )
             # Clips first: a kill between the two leaves the source without its row, so it is ingested again,
             # under the same part names.
@@ -95,51 +110,41 @@ class Experts:
 class Caption:
     """The experts' statements -> a checked caption. Items: clip_id."""
 
-    def __init__(
-        self,
-        *,
-        root: str,
-        captions: Mapping[str, Any],
-        profile: str,
-        experts: Sequence[str],
-        run_id: str,
-        threads: int = 1,
-    ) -> None:
+    def __init__(self, *, root: str, captions: BackendConfig, experts: Sequence[str], run_id: str) -> None:
         import captioning
 
         self._captioning = captioning
         self._reader = _Reader(root)
         self._experts = list(experts)
         self._run_id = run_id
-        self._backend = captioning.make_backend(dict(captions), profile=profile, threads=threads)
-        self._checker = captioning.Checker(profile=profile)
+        self._backend = captioning.make_backend(captions)
+        self._checker = captioning.Checker()
 
     def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
         """Caption each clip; a pseudo-video takes its still's caption and adds the known camera motion."""
         ids = [item["clip_id"] for item in items]
-        light = [f.name for f in schema_of("clips") if f.name not in ("keyframes", "affine")]
-        clips = self._reader.rows("clips", ids, light)
-        parents = self._reader.rows(
-            "captions", [still_id(c["video_id"]) for c in clips.values() if c["kind"] == "pseudo"]
-        )
+        clips = self._reader.rows("clips", ids, [f.name for f in schema_of("clips") if f.name not in HEAVY])
+        stills = [still_id(c["video_id"]) for c in clips.values() if c["kind"] == "pseudo"]
+        parents = self._reader.rows("captions", stills)
         said = [self._reader.rows(f"experts/{name}", ids) for name in self._experts]
-        rows = []
-        for clip_id in ids:
-            clip = clips[clip_id]
+        rows, jobs = {}, []
+        for clip_id, clip in clips.items():
             parent = parents.get(still_id(clip["video_id"])) if clip["kind"] == "pseudo" else None
             if parent is not None:
-                rows.append(self._captioning.for_pseudo(parent, clip, run_id=self._run_id))
-                continue
-            statements = self._captioning.statements_of([t[clip_id] for t in said if clip_id in t], clip)
-            rows.append(self._captioning.caption(clip, statements, self._backend, self._checker, run_id=self._run_id))
-        notes = [f"caption of {row['clip_id']}: {row['error']}" for row in rows if row["error"]]
-        return [Part("captions", rows, schema_of("captions"), " ".join(ids))], notes
+                rows[clip_id] = self._captioning.for_pseudo(parent, clip, run_id=self._run_id)
+            else:
+                rows_of_experts = [table[clip_id] for table in said if clip_id in table]
+                jobs.append((clip, self._captioning.statements_of(rows_of_experts, clip)))
+        made = self._captioning.caption_many(jobs, self._backend, self._checker, run_id=self._run_id)
+        rows |= {row["clip_id"]: row for row in made}
+        notes = [f"caption of {row['clip_id']}: {row['error']}" for row in made if row["error"]]
+        return [Part("captions", [rows[i] for i in ids], schema_of("captions"), " ".join(ids))], notes
 
 
 class Augment:
     """A still -> pseudo-videos, measured like any clip. Items: uri, video_id."""
 
-    def __init__(self, *, pseudo: Any, run_id: str) -> None:
+    def __init__(self, *, pseudo: PseudoConfig, run_id: str) -> None:
         self._config = pseudo
         self._run_id = run_id
 
@@ -163,86 +168,63 @@ class Augment:
 class Shard:
     """A kept clip with its caption -> a self-contained training row. Items: clip_id."""
 
-    def __init__(self, *, root: str, shards: Mapping[str, Any], run_id: str) -> None:
+    def __init__(self, *, root: str, shards: ShardConfig, run_id: str) -> None:
         self._reader = _Reader(root)
-        self._config = dict(shards)
+        self._config = shards
         self._run_id = run_id
 
     def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
         """Encode each clip from its source, verified; a clip that fails is a note, not a row."""
         ids = [item["clip_id"] for item in items]
         clips = self._reader.rows("clips", ids)
-        captions = self._reader.rows("captions", ids, ["clip_id", "short", "dense", "outcome"])
-        tags = self._reader.rows("experts/tags", [*ids, *(still_id(c["video_id"]) for c in clips.values())])
-        rights = {
-            (row["video_id"], row["uri"]): row
-            for row in self._reader.root.read(
-                "videos",
-                columns=["video_id", "uri", "source", "license"],
-                filter=pc.field("video_id").isin([c["video_id"] for c in clips.values()]),
-            ).to_pylist()
-        }
+        about = self._about(clips)
+        rows: dict[str, Item] = {}
+        notes: list[str] = []
         by_source: dict[str, list[str]] = defaultdict(list)
         for clip_id in ids:
             by_source[clips[clip_id]["uri"]].append(clip_id)
-        rows, notes = {}, []
         for uri, members in by_source.items():
             try:
                 with media.local_copy(uri) as path:
                     for clip_id in members:
-                        clip = clips[clip_id]
                         try:
-                            encoded = curation.encode_clip(
-                                clip, path, max_height=self._config["max_height_px"], crf=self._config["crf"]
-                            )
+                            rows[clip_id] = self._row(clips[clip_id], path, about[clip_id])
                         except MediaError as error:
                             notes.append(f"not sharded {clip_id}: {error}")
-                            continue
-                        about = tags.get(clip_id) or tags.get(still_id(clip["video_id"])) or {}
-                        right = rights.get((clip["video_id"], uri), {})
-                        rows[clip_id] = self._row(clip, encoded, captions[clip_id], about, right)
             except MediaError as error:
                 notes.append(f"not sharded: {uri}: {error}")
-        parts = [
-            Part(
-                f"shards/{self._config['name']}",
-                [rows[i] for i in ids if i in rows],
-                schema_of("shards"),
-                " ".join(ids),
-            )
-        ]
-        return parts, notes
+        made = [rows[i] for i in ids if i in rows]
+        return [Part(f"shards/{self._config.name}", made, schema_of("shards/x"), " ".join(ids))], notes
 
-    def _row(self, clip: Item, encoded: media.Encoded, caption: Item, tags: Item, right: Item) -> Item:
+    def _about(self, clips: Mapping[str, Item]) -> dict[str, Item]:
+        """Return, for each clip, its caption, tags (a pseudo-video has its still's) and its source's row."""
+        stills = {i: still_id(c["video_id"]) for i, c in clips.items()}
+        captions = self._reader.rows("captions", list(clips), ["clip_id", "short", "dense", "outcome"])
+        tags = self._reader.rows("experts/tags", [*clips, *stills.values()], ["clip_id", "labels"])
+        sources = self._reader.root.read(
+            "videos",
+            columns=["video_id", "uri", "source", "license"],
+            filter=pc.field("video_id").isin([c["video_id"] for c in clips.values()]),
+        ).to_pylist()
+        video = {(row["video_id"], row["uri"]): row for row in sources}
         return {
-            **{
-                name: clip[name]
-                for name in (
-                    "clip_id",
-                    "video_id",
-                    "kind",
-                    "uri",
-                    "first_frame",
-                    "end_frame",
-                    "flow_mean_px_per_s",
-                    "camera_motion",
-                    "sharpness_laplacian",
-                    "phash",
-                )
-            },
-            "media": encoded.data,
-            "media_type": "video/mp4",
-            "media_hash": media.bytes_id(encoded.data),
-            "frames": encoded.frames,
-            "fps": encoded.fps,
-            "width_px": encoded.width_px,
-            "height_px": encoded.height_px,
-            "duration_s": encoded.frames / encoded.fps,
-            "short": caption["short"],
-            "dense": caption["dense"],
-            "caption_outcome": caption["outcome"],
-            "tags": tags.get("labels"),
-            "source": right.get("source"),
-            "license": right.get("license"),
-            "run_id": self._run_id,
+            i: {
+                "caption": captions.get(i),
+                "tags": (tags.get(i) or tags.get(stills[i]) or {}).get("labels"),
+                "video": video.get((clip["video_id"], clip["uri"])),
+            }
+            for i, clip in clips.items()
         }
+
+    def _row(self, clip: Item, path: Path, about: Item) -> Item:
+        encoded = curation.encode_clip(clip, path, max_height=self._config.max_height_px, crf=self._config.crf)
+        return shard_row(
+            clip,
+            encoded.data,
+            frames=encoded.frames,
+            fps=encoded.fps,
+            width_px=encoded.width_px,
+            height_px=encoded.height_px,
+            run_id=self._run_id,
+            **about,
+        )

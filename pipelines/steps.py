@@ -14,12 +14,13 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from captioning.backends import BackendConfig
 from curation.config import PseudoConfig
-from curation.select import Funnel, load_rules
+from curation.select import Funnel, Rules, default_rules, load_rules
 from dataset import Root, new_run
 from media.errors import ConfigError
 from pipelines import stages
-from pipelines.config import CaptionConfig, RunConfig, ShardConfig
+from pipelines.config import RunConfig, ShardConfig
 from pipelines.engine import Engine, Item, StageSpec, make_engine
 from pipelines.progress import Reporter
 from pipelines.sources import expand
@@ -31,6 +32,7 @@ __all__ = [
     "expert_names",
     "ingest",
     "preflight",
+    "rules_of",
     "run_experts",
     "select",
     "shard",
@@ -72,18 +74,17 @@ def working(
     workers: int | None = None,
 ) -> Iterator[Work]:
     """Open an engine and a run record; the record is closed with counts and times, however the command ends."""
-    record = new_run(command, dict(config))
-    # Written at once: the rows of a run that is killed must still lead to its config.
-    root.write_run(record.as_dict())
+    # The record is written at once: the rows of a run that is killed must still lead to its config.
+    record = new_run(command, config, root=root)
     made = make_engine(engine, workers)
     work = Work(root, made, report, record.run_id)
-    status = "failed"
+    outcome = "failed"
     try:
         yield work
-        status = "done"
+        outcome = "done"
     finally:
         made.close()
-        root.write_run(record.finish(dict(work.rows), status=status, seconds=report.seconds))
+        record.finish({"rows": dict(work.rows), "seconds": report.seconds, "notes": work.notes}, outcome=outcome)
 
 
 def expert_names(profile: str, asked: Sequence[str] | None = None) -> list[str]:
@@ -96,7 +97,7 @@ def expert_names(profile: str, asked: Sequence[str] | None = None) -> list[str]:
 
     import experts
 
-    known = list(experts.names(profile))
+    known = list(experts.EMBEDDED)
     for name in asked or ():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -114,7 +115,7 @@ def preflight(profile: str, names: Sequence[str], backend: str | None = None, de
     import experts
     from experts import weights
 
-    roles = [role for name in names for role in experts.roles(name)]
+    roles = [role for name in names for role in getattr(experts.expert_class(name), "roles", ())]
     if backend == "embedded":
         roles.append("language")
     if backend not in (None, "template"):
@@ -168,7 +169,17 @@ def ingest(work: Work, config: RunConfig, *, title: str = "ingest, split and mea
         for uri in expand(source.uris)
         if uri not in have
     ]
-    _drive(work, "ingest", stages.Ingest, {"curate": config.curate}, items, 1, "files", title=title, numbered=numbered)
+    _drive(
+        work,
+        "ingest",
+        stages.Ingest,
+        {"curate": config.curate, "wall_limit_s": config.engine.wall_limit_s},
+        items,
+        1,
+        "files",
+        title=title,
+        numbered=numbered,
+    )
 
 
 def run_experts(
@@ -187,14 +198,26 @@ def run_experts(
     _drive(work, "experts", stages.Experts, kwargs, items, 32, "clips", title=title, numbered=numbered)
 
 
+def rules_of(given: str | Mapping[str, str]) -> Rules:
+    """Return the rules that a config gives: `default`, a YAML file of named predicates, or the predicates."""
+    if isinstance(given, str):
+        return default_rules() if given == "default" else load_rules(given)
+    return Rules(dict(given), "the config's rules")
+
+
 def select(
-    work: Work, rules: str | dict[str, str], name: str, *, title: str = "select by SQL rules", numbered: bool = True
+    work: Work,
+    rules: str | Mapping[str, str],
+    name: str,
+    *,
+    title: str = "select by SQL rules",
+    numbered: bool = True,
 ) -> Funnel:
     """Judge every clip by the rules, from the measured columns alone, and write the named selection."""
     from curation.select import select as judge
 
     with work.report.step(title, "clips", numbered=numbered) as move:
-        funnel = judge(work.root, load_rules(rules), name, work.run_id)
+        funnel = judge(work.root, rules_of(rules), name, run_id=work.run_id)
         move(funnel.total, funnel.total)
     work.rows[f"selections/{name}"] = funnel.total
     return funnel
@@ -210,7 +233,7 @@ def kept(root: Root, name: str) -> set[str]:
 
 def caption(
     work: Work,
-    config: CaptionConfig,
+    config: BackendConfig,
     profile: str,
     names: Sequence[str],
     selection: str,
@@ -220,7 +243,8 @@ def caption(
 ) -> None:
     """Caption the kept clips that have no caption yet."""
     items = [{"clip_id": clip_id} for clip_id in sorted(kept(work.root, selection) - work.root.ids("captions"))]
-    kwargs = {"root": work.root.uri, "captions": config.model_dump(), "profile": profile, "experts": list(names)}
+    captions = config.model_copy(update={"profile": profile})
+    kwargs = {"root": work.root.uri, "captions": captions, "experts": list(names)}
     largest = 64 if config.backend in ("openai", "template") else 4
     _drive(work, "captions", stages.Caption, kwargs, items, largest, "clips", title=title, numbered=numbered)
 
@@ -247,6 +271,6 @@ def shard(
     of_kind = pc.field("kind").isin(config.kinds)
     wanted = set(root.read("clips", columns=["clip_id"], filter=of_kind)["clip_id"].to_pylist())
     todo = sorted((kept(root, selection) & captioned & wanted) - root.ids(f"shards/{config.name}"))
-    kwargs = {"root": root.uri, "shards": config.model_dump()}
+    kwargs = {"root": root.uri, "shards": config}
     items = [{"clip_id": clip_id} for clip_id in todo]
     _drive(work, "shard", stages.Shard, kwargs, items, config.rows_per_part, "clips", title=title, numbered=numbered)

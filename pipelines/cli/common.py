@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["Dataset", "JsonFlag", "Profile", "Workers", "emit", "print_json", "table"]
+__all__ = ["Dataset", "JsonFlag", "Profile", "Workers", "emit", "funnel_text", "print_json", "table"]
 
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="The dataset root: a local folder, s3:// or gs://.")]
 Profile = Annotated[str, typer.Option(help="Which models fill the experts' roles: embedded, standard, or a YAML file.")]
@@ -79,3 +79,18 @@ def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, columns: Sequence[str
         print(table(rows, columns))
     else:
         print("(no rows)")
+
+
+def funnel_text(funnel: Any) -> str:
+    """Return a selection's funnel as text: what each rule rejects, and what it alone rejects."""
+    rows = [
+        {
+            "rule": row.rule,
+            "rejected": row.rejected,
+            "by it alone": row.rejected_alone,
+            "not measured": row.rejected_null,
+            "predicate": " ".join(row.predicate.split()),
+        }
+        for row in funnel.rows
+    ]
+    return f"{table(rows)}\nkept {funnel.kept} of {funnel.total} clips"

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.common import Dataset, EngineKind, JsonFlag, Profile, Workers, emit, print_json
+from pipelines.cli.common import Dataset, EngineKind, JsonFlag, Profile, Workers, emit, funnel_text, print_json
 
 __all__ = ["register"]
 
@@ -113,20 +113,21 @@ def select(
 
     Example: rushes select dataset --rules rules.yaml --what-if
     """
-    from curation.select import load_rules
+    import dataclasses
+
     from curation.select import what_if as try_rules
     from dataset import open_root
     from pipelines import steps
     from pipelines.progress import Reporter
 
-    root, named = open_root(dataset), load_rules(rules)
+    root, named = open_root(dataset), steps.rules_of(rules)
     if what_if:
         funnel = try_rules(root, named)
     else:
-        config = {"rules": dict(named), "name": name}
+        config = {"rules": dict(named.predicates), "name": name}
         with steps.working(root, "select", config, Reporter(), "local") as work:
             funnel = steps.select(work, rules, name)
-    print_json(funnel.as_dict()) if as_json else print(funnel)
+    print_json(dataclasses.asdict(funnel)) if as_json else print(funnel_text(funnel))
 
 
 def caption(
@@ -144,12 +145,14 @@ def caption(
 
     Example: rushes caption dataset --backend openai --base-url http://localhost:8000/v1 --model Qwen/Qwen3-8B
     """
+    from captioning.backends import BackendConfig
     from dataset import open_root
     from pipelines import steps
-    from pipelines.config import CaptionConfig, validate
+    from pipelines.config import validate
     from pipelines.progress import Reporter
 
-    config = validate(CaptionConfig, {"backend": backend, "base_url": base_url, "model": model}, "rushes caption")
+    given = {"backend": backend, "base_url": base_url, "model": model}
+    config = validate(BackendConfig, {k: v for k, v in given.items() if v is not None}, "rushes caption")
     names = steps.expert_names(profile)
     steps.preflight(profile, names, backend)
     root = open_root(dataset)
@@ -246,9 +249,11 @@ def columns(dataset: Dataset, as_json: JsonFlag = False) -> None:
 
     Example: rushes columns dataset
     """
+    import dataclasses
+
     from dataset import column_docs, open_root
 
-    emit(column_docs(open_root(dataset)), as_json)
+    emit([dataclasses.asdict(row) for row in column_docs(open_root(dataset))], as_json)
 
 
 def plan(
@@ -263,13 +268,16 @@ def plan(
 
     Example: rushes plan dataset --recipe tiny
     """
+    import dataclasses
+
     from pipelines.modelling import plan_of
 
     made = plan_of(dataset, recipe, shards, seed=seed, epoch=epoch)
     if as_json:
-        print_json({"buckets": made.table(), "rejected": [{"clip_id": i, "reason": r} for i, r in made.rejected]})
+        rejected = [row._asdict() for row in made.rejected]
+        print_json({"buckets": [dataclasses.asdict(row) for row in made.table()], "rejected": rejected})
         return
-    emit(made.table(), False)
+    emit([dataclasses.asdict(row) for row in made.table()], False)
     print(
         f"\n{len(made.batches)} batches; {len(made.rejected)} samples fit no bucket"
         + "".join(f"\n  {i}: {r}" for i, r in made.rejected[:20])

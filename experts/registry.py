@@ -25,6 +25,7 @@ _CLASSES: Final[dict[str, str]] = {
     "composition": "experts.composition:Composition",
     "shots": "experts.shots:Shots",
     "nsfw": "experts.nsfw:Nsfw",
+    "alignment": "experts.alignment:Alignment",
     "colour": "experts.colour:Colour",
     "light": "experts.light:Light",
     "motion": "experts.motion:Motion",

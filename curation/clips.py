@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from curation.detectors.base import Cut
 
-__all__ = ["LONG", "Shot", "Span", "divide", "lead", "shots_of_cuts"]
+__all__ = ["LONG", "Shot", "Span", "divide", "lawful", "lead", "shots_of_cuts"]
 
 Times = Sequence[float] | npt.NDArray[np.float64]
 
@@ -69,17 +69,14 @@ def lead(times_s: Times, first: int, max_s: float) -> int | None:
 
 
 def divide(times_s: Times, shot: Shot, min_s: float, max_s: float) -> list[Span]:
-    """Return the clips of one shot, in order.
+    """Return the clips of one shot, in order and disjoint, each of `min_s` to `max_s`.
 
-    They are disjoint, cover the shot, and each lasts at most `max_s` (a single frame longer than that excepted).
-    A shot shorter than `min_s` gives none. `times_s` as in `lead`, up to at least `shot.end`.
+    They cover the shot, unless it is shorter than `min_s` (then there is none) or a gap in the timestamps leaves a
+    piece too short or a single frame too long. `times_s` as in `lead`, up to at least `shot.end`.
     """
     edges = [shot.first]
     while (end := lead(times_s[: shot.end + 1], edges[-1], max_s)) is not None:
         edges.append(end)
-    left_s = float(times_s[shot.end] - times_s[edges[-1]])
-    if edges[-1] == shot.first and left_s < min_s - 1e-9:
-        return []
     edges += _even(times_s, edges[-1], shot.end, max_s)
     last = len(edges) - 2
     return [
@@ -91,7 +88,13 @@ def divide(times_s: Times, shot: Shot, min_s: float, max_s: float) -> list[Span]
             shot.cut_out if i == last else "split",
         )
         for i, (first, end) in enumerate(pairwise(edges))
+        if lawful(times_s, first, end, min_s, max_s)
     ]
+
+
+def lawful(times_s: Times, first: int, end: int, min_s: float, max_s: float) -> bool:
+    """Return whether frames `first` to `end` last between `min_s` and `max_s`."""
+    return min_s - 1e-9 <= times_s[end] - times_s[first] <= max_s + 1e-9
 
 
 def _even(times_s: Times, first: int, end: int, max_s: float) -> list[int]:

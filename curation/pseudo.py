@@ -177,7 +177,7 @@ def pseudo_clips(
 
 def _row(uri: str, video_id: str, image: Rgb, motion: str, config: PseudoConfig, run_id: str) -> dict[str, Any]:
     frames, fps = config.frames, config.fps
-    height, width = output_size(*image.shape[:2], config.height_px)
+    height, width = output_size(image.shape[0], image.shape[1], config.height_px)
     path = affines(
         motion,
         frames,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from curation.clips import LONG, Shot, Span, divide, lead
+from curation.clips import LONG, Shot, Span, divide, lawful, lead
 from curation.config import CurateConfig
 from curation.detectors import Cut, Detector
 from curation.keyframes import Album, keyframe_rows
@@ -117,7 +117,8 @@ class Splitter:
         edges = np.asarray(self.clock.starts[:settled], np.float64)
         end = lead(edges, self._first, self._config.max_clip_s)
         if end is not None:
-            self._give(Span(self._shot, self._first, end, self._cut_in, "split"))
+            if lawful(edges, self._first, end, self._config.min_clip_s, self._config.max_clip_s):
+                self._give(Span(self._shot, self._first, end, self._cut_in, "split"))
             self._first, self._cut_in = end, "split"
             self._forget()
 

@@ -12,16 +12,18 @@ import numpy.typing as npt
 from curation.measure.camera import Camera, fit_camera
 from curation.planes import Plane
 
-__all__ = ["BASELINE_S", "REFERENCE_PX", "Flow", "FlowMeter"]
+__all__ = ["REFERENCE_PX", "Flow", "FlowMeter"]
 
 REFERENCE_PX: Final = 360
 """Speeds are given in pixels of a picture this high."""
-BASELINE_S: Final = 0.055
-"""Shortest time between the two frames of a pair: long enough that compression noise is small against motion."""
+_SHORTEST_S: Final = 0.055
+_LONGEST_S: Final = 0.25
+_TARGET_PX: Final = 4.0
 _MOVING_PX_PER_S: Final = 6.0
-_STILL_PX: Final = 0.35
+_STILL_PX_PER_S: Final = 4.0
 _EDGE: Final = 24.0
-_GRID: Final = 8
+_CELL: Final = 8
+_STRIDE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +47,43 @@ class Flow:
 
 
 class FlowMeter:
-    """Dense inverse search flow (Kroeger et al. 2016, OpenCV's DIS) on the small luma planes."""
+    """Dense inverse search flow (Kroeger et al. 2016, OpenCV's DIS) on the small luma planes.
+
+    `baseline_s` is the time that the next pair should span: short where things move fast, longer where they are
+    slow, so that the flow is a few pixels either way and its error small against it.
+    """
 
     def __init__(self) -> None:
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._dis.setFinestScale(1)
+        # The finest scale is a quarter of the plane: half a millisecond at 320x180; a finer one costs four times that.
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self.baseline_s = _SHORTEST_S
 
     def field(self, before: Plane, after: Plane) -> npt.NDArray[np.float32]:
         """Return the flow (H, W, 2) in pixels, x then y, from `before` to `after`."""
         if min(before.shape) < 16:
             return np.zeros((*before.shape, 2), np.float32)
+        self._dis.setFinestScale(2 if min(before.shape) >= 96 else 1 if min(before.shape) >= 48 else 0)
         return np.asarray(self._dis.calc(before, after, None), np.float32)
 
     def measure(self, first: int, last: int, planes: tuple[Plane, Plane, Plane], seconds: float) -> Flow:
         """Measure one pair: `planes` are those of frame `first`, of the frame after it, and of frame `last`."""
         before, following, after = planes
-        field = self.field(before, after)
+        rows, columns = np.mgrid[_STRIDE // 2 : before.shape[0] : _STRIDE, _STRIDE // 2 : before.shape[1] : _STRIDE]
+        field = self.field(before, after)[rows, columns]
         per_s = REFERENCE_PX / before.shape[0] / seconds
-        speed = np.sqrt(field[..., 0] ** 2 + field[..., 1] ** 2)
-        fit = fit_camera(before, field, seconds)
-        left = None
+        speed = cv2.magnitude(field[..., 0], field[..., 1])
+        fast_px = float(np.percentile(speed, 75))
+        self.baseline_s = min(max(_TARGET_PX / max(fast_px / seconds, 1e-3), _SHORTEST_S), _LONGEST_S)
+        fit = fit_camera(before, after, (rows, columns), field, seconds)
+        left, model_speed = None, speed
         if fit is not None:
-            _, model = fit
+            model = fit[1]
             rest = field - model
-            left = float(np.sqrt(rest[..., 0] ** 2 + rest[..., 1] ** 2).mean()) * per_s
-        still = speed < _STILL_PX
+            left = float(cv2.magnitude(rest[..., 0], rest[..., 1]).mean()) * per_s
+            model_speed = cv2.magnitude(model[..., 0], model[..., 1])
+        still = speed * per_s < _STILL_PX_PER_S
         moving = float((speed * per_s > _MOVING_PX_PER_S).mean())
+        change = cv2.absdiff(before, following)[rows, columns][still]
         return Flow(
             first=first,
             last=last,
@@ -78,21 +91,26 @@ class FlowMeter:
             moving_fraction=moving,
             object_motion=left,
             camera=fit[0] if fit is not None else None,
-            flicker=float(cv2.absdiff(before, following)[still].mean()) if still.mean() > 0.05 else None,
-            still_edges=_still_edges(before, after),
-            cells=max(1, (before.shape[0] // _GRID) * (before.shape[1] // _GRID)),
+            flicker=float(change.mean()) if still.mean() > 0.05 else None,
+            still_edges=_still_edges(before, after, model_speed * per_s),
+            cells=max(1, (before.shape[0] // _CELL) * (before.shape[1] // _CELL)),
             moves=moving > 0.5,
         )
 
 
-def _still_edges(before: Plane, after: Plane) -> bytes:
-    """Return, packed, which cells of 8x8 px hold an edge and the same picture in both frames."""
-    rows, columns = before.shape[0] // _GRID, before.shape[1] // _GRID
+def _still_edges(before: Plane, after: Plane, expected: npt.NDArray[np.float32]) -> bytes:
+    """Return, packed, which cells of 8x8 px hold an edge and keep still where the camera's motion would move them.
+
+    `expected` is the speed, in px/s, that the camera's motion gives: the middle of a zoom keeps still by itself.
+    """
+    rows, columns = before.shape[0] // _CELL, before.shape[1] // _CELL
     if rows == 0 or columns == 0:
         return b""
     size = (columns, rows)
-    box = slice(0, rows * _GRID), slice(0, columns * _GRID)
-    edges = cv2.absdiff(cv2.dilate(before[box], np.ones((3, 3))), cv2.erode(before[box], np.ones((3, 3))))
+    box = slice(0, rows * _CELL), slice(0, columns * _CELL)
+    kernel = np.ones((3, 3), np.uint8)
+    edges = cv2.morphologyEx(before[box], cv2.MORPH_GRADIENT, kernel)
     edge = cv2.resize(edges, size, interpolation=cv2.INTER_AREA)
     change = cv2.resize(cv2.absdiff(before[box], after[box]), size, interpolation=cv2.INTER_AREA)
-    return np.packbits((edge > _EDGE) & (change <= 3)).tobytes()
+    speed = cv2.resize(expected, size, interpolation=cv2.INTER_AREA)
+    return np.packbits((edge > _EDGE) & (change <= 3) & (speed > _MOVING_PX_PER_S)).tobytes()

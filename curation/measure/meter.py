@@ -15,7 +15,7 @@ import cv2
 
 from curation.measure.aggregate import aggregate
 from curation.measure.borders import Profile, profile
-from curation.measure.flow import BASELINE_S, Flow, FlowMeter
+from curation.measure.flow import Flow, FlowMeter
 from curation.measure.light import Light, measure_light
 from curation.measure.texture import Texture, measure_texture
 from curation.planes import Rgb, View, view_of_rgb
@@ -78,7 +78,7 @@ class Meter:
             self._pair.append(view)
             start = self._pair[0]
             seconds = view.time_s - start.time_s
-            if seconds >= BASELINE_S:
+            if seconds + 1e-9 >= self._flow.baseline_s:
                 following = self._pair[1]
                 self._pair = []
                 planes = (start.y, following.y, view.y)

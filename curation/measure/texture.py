@@ -42,14 +42,13 @@ def measure_texture(view: View) -> Texture:
     luma = view.full()[0]
     plane = area(luma, max(1, round(view.width_px * _REFERENCE_PX / view.height_px)), _REFERENCE_PX)
     laplacian = cv2.Laplacian(plane, cv2.CV_16S)
-    gx = cv2.Sobel(plane, cv2.CV_32F, 1, 0)
-    gy = cv2.Sobel(plane, cv2.CV_32F, 0, 1)
-    squared = gx * gx + gy * gy
-    magnitude = cv2.sqrt(squared)
+    gx, gy = cv2.spatialGradient(plane)
+    magnitude = cv2.magnitude(gx.astype(np.float32), gy.astype(np.float32))
+    mean, deviation = (float(x[0][0]) for x in cv2.meanStdDev(magnitude))
     return Texture(
         laplacian=float(cv2.meanStdDev(laplacian)[1][0][0]) ** 2,
-        tenengrad=float(cv2.mean(squared)[0]),
-        spatial_information=float(cv2.meanStdDev(magnitude)[1][0][0]),
+        tenengrad=mean**2 + deviation**2,
+        spatial_information=deviation,
         noise_sigma=_noise(_middle(luma, 360, 640)),
         blockiness=_blockiness(_middle(luma, 720, 1280)),
     )

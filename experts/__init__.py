@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from experts import weights
     from experts.base import DIMENSIONS, ClipView, Dimension, Expert, ModelRef, Needs, Resources, Rgb, Statement
-    from experts.registry import EMBEDDED, clip_views, expert_class, load, run, schema
+    from experts.registry import EMBEDDED, clip_views, columns, expert_class, load, run, schema
 
 __all__ = [
     "DIMENSIONS", "EMBEDDED", "ClipView", "Dimension", "Expert", "ModelRef", "Needs", "Resources", "Rgb", "Statement",
-    "clip_views", "expert_class", "load", "run", "schema", "weights",
+    "clip_views", "columns", "expert_class", "load", "run", "schema", "weights",
 ]
 
-_REGISTRY: Final = {"EMBEDDED", "clip_views", "expert_class", "load", "run", "schema"}
+_REGISTRY: Final = {"EMBEDDED", "clip_views", "columns", "expert_class", "load", "run", "schema"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from experts import weights
+from experts._memo import FrameMemo, frozen
 from experts._quiet import quiet_stderr
 from experts.base import ModelRef, Rgb
 
@@ -30,7 +30,7 @@ LANDMARKS: Final = ("right eye", "left eye", "nose", "mouth", "right ear", "left
 
 _Floats = npt.NDArray[np.float32]
 _OVERLAP: Final = 0.3  # intersection over union from which two answers are one face
-_REMEMBERED: Final = 256
+_MIN_SCORE: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _shared(profile: str, override: tuple[tuple[str, str], ...], threads: int) -
 
 def face_detector(profile: str, override: Mapping[str, str | Path] | None, threads: int) -> FaceDetector:
     """Return the detector, one a process: the experts of faces, count and composition share what it found."""
-    return _shared(profile, tuple(sorted((role, str(path)) for role, path in (override or {}).items())), threads)
+    return _shared(profile, frozen(override), threads)
 
 
 class FaceDetector:
@@ -88,22 +88,15 @@ class FaceDetector:
         joint = hashlib.sha256((short.ref.hash + full.ref.hash).encode()).hexdigest()[:12]
         self.model = ModelRef(f"{short.ref.name}+{full.ref.name}", joint, short.ref.license)
         self._short, self._full = _Network(short.path, _SHORT, threads), _Network(full.path, _FULL, threads)
-        self._seen: OrderedDict[bytes, tuple[Face, ...]] = OrderedDict()
+        self._memo: FrameMemo[tuple[Face, ...]] = FrameMemo()
 
-    def detect(self, frame: Rgb, min_score: float = 0.6) -> tuple[Face, ...]:
-        """Return the faces of a picture with at least `min_score`, largest first."""
-        picture = np.ascontiguousarray(frame)
-        key = hashlib.blake2b(picture.tobytes(), digest_size=16, key=repr((picture.shape, min_score)).encode()).digest()
-        if key not in self._seen:
-            self._seen[key] = self._detect(picture, min_score)
-            if len(self._seen) > _REMEMBERED:
-                self._seen.popitem(last=False)
-        self._seen.move_to_end(key)
-        return self._seen[key]
+    def detect(self, frame: Rgb) -> tuple[Face, ...]:
+        """Return the faces of a picture with a score of at least 0.6, largest first."""
+        return self._memo.get(frame, self._detect)
 
-    def _detect(self, picture: Rgb, min_score: float) -> tuple[Face, ...]:
-        answers = [self._short.answers(picture, (0, 0, picture.shape[1], picture.shape[0]), min_score)]
-        answers += [self._full.answers(picture, region, min_score) for region in _regions(*picture.shape[:2])]
+    def _detect(self, picture: Rgb) -> tuple[Face, ...]:
+        answers = [self._short.answers(picture, (0, 0, picture.shape[1], picture.shape[0]))]
+        answers += [self._full.answers(picture, region) for region in _regions(*picture.shape[:2])]
         merged = _suppress(np.concatenate(answers))
         faces = [_face(row) for row in merged if row[2] > 0 and row[3] > 0]
         return tuple(sorted(faces, key=lambda face: (-face.area, face.box)))
@@ -132,7 +125,7 @@ class _Network:
         self._boxes, self._scores = outputs[16], outputs[1]
         self._grid, self._centres = grid, grid.centres()
 
-    def answers(self, picture: Rgb, region: tuple[int, int, int, int], min_score: float) -> _Floats:
+    def answers(self, picture: Rgb, region: tuple[int, int, int, int]) -> _Floats:
         """Return [K, 17]: box (left, top, width, height), six landmarks (x, y), score; shares of the picture."""
         left, top, width, height = region
         letterboxed, scale, (pad_x, pad_y) = _letterbox(
@@ -142,7 +135,7 @@ class _Network:
         self._interpreter.invoke()
         logits = self._interpreter.get_tensor(self._scores)[0, :, 0]
         scores = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
-        keep = scores >= min_score
+        keep = scores >= _MIN_SCORE
         raw = self._interpreter.get_tensor(self._boxes)[0][keep].reshape(-1, 8, 2)
         points = raw.copy()
         points[:, [0, 2, 3, 4, 5, 6, 7]] += self._centres[keep][:, None] * self._grid.side

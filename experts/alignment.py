@@ -23,11 +23,13 @@ import pyarrow as pa
 import yaml
 
 from dataset.schema import Column
+from experts import weights
+from experts._tagger import tagger
+from experts._torch import default_threads
 from experts.base import ClipView, ModelRef, Needs, Resources, Statement
 from experts.sentence import Sentence
-from experts.tags import Tags
 
-__all__ = ["Alignment", "conse"]
+__all__ = ["Alignment", "conse", "model_ref"]
 
 _TOP: Final = 10
 _CALIBRATION: Final = Path(__file__).parent / "data" / "alignment_calibration.yaml"
@@ -40,6 +42,7 @@ class Alignment:
     name: ClassVar[str] = "alignment"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "keyframes"
+    roles: ClassVar[tuple[str, ...]] = ("tags", "tag_names", "sentence")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=700)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("conse", pa.list_(pa.float32()), "the clip in MiniLM's space: 384 numbers, centred, unit length"),
@@ -49,13 +52,10 @@ class Alignment:
     def __init__(
         self, profile: str = "embedded", override: Mapping[str, str | Path] | None = None, threads: int | None = None
     ) -> None:
-        self._tags = Tags(profile, override, threads)
+        self._tagger = tagger(profile, override, threads or default_threads())
         self._sentence = Sentence(profile, override, threads)
-        tagger = self._tags.model
-        if tagger is not None:
-            name, both = f"conse({tagger.name}, {self._sentence.model.name})", tagger.hash + self._sentence.model.hash
-            self.model = ModelRef(name, both[:6] + both[12:18], tagger.license)
-        self._names = self._sentence.embed(self._tags.vocabulary.names)
+        self.model = model_ref(profile, override)
+        self._names = self._sentence.embed(self._tagger.vocabulary.names)
         self._name_centre = self._names.mean(axis=0)
         calibration: dict[str, list[str]] = yaml.safe_load(_CALIBRATION.read_text("utf-8"))
         self._text_centre = self._sentence.embed(calibration["texts"]).mean(axis=0)
@@ -88,14 +88,22 @@ class Alignment:
         return self.score([view], [prompt])[0] if prompt else None
 
     def _picture(self, view: ClipView) -> _Floats:
-        mean = self._tags.probabilities(view.frames).mean(axis=0)
+        mean = self._tagger.probabilities(view.frames).mean(axis=0)
         top = np.argsort(-mean, kind="stable")[:_TOP]
         weights = mean[top] / mean[top].sum()
         return _unit((weights[:, None] * self._names[top]).sum(axis=0) - self._name_centre)
 
 
 def _unit(vectors: _Floats) -> _Floats:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    unit: _Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+    return unit
+
+
+def model_ref(profile: str = "embedded", override: Mapping[str, str | Path] | None = None) -> ModelRef:
+    """Return how rows name the pair of models, without loading them; the hash is half of either's."""
+    tags = weights.resolve("tags", profile, override).ref
+    sentence = weights.resolve("sentence", profile, override).ref
+    return ModelRef(f"conse({tags.name}, {sentence.name})", tags.hash[:6] + sentence.hash[:6], tags.license)
 
 
 @functools.lru_cache(maxsize=2)

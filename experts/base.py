@@ -85,11 +85,16 @@ class Resources:
 
 @runtime_checkable
 class Expert(Protocol):
-    """The protocol. `measure` answers for a batch of clips, possibly from many videos, in their order."""
+    """The protocol. `measure` answers for a batch of clips, possibly from many videos, in their order.
+
+    `roles` are the models it takes from the profile. Two more methods are optional: `grade(view, prompt)`, a score
+    for a video and optionally its prompt, and `control(view)`, a map per frame.
+    """
 
     name: ClassVar[str]
     version: ClassVar[str]
     needs: ClassVar[Needs]
+    roles: ClassVar[tuple[str, ...]]
     columns: ClassVar[tuple[Column, ...]]
     resources: ClassVar[Resources]
     model: ModelRef | None

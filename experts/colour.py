@@ -42,6 +42,7 @@ class Colour:
     name: ClassVar[str] = "colour"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "keyframes"
+    roles: ClassVar[tuple[str, ...]] = ()
     resources: ClassVar[Resources] = Resources(cpus=0.5, memory_mb=150)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("colours", pa.list_(pa.string()), "colour names with at least 5% of the picture, largest first"),

@@ -38,6 +38,7 @@ class Composition:
     name: ClassVar[str] = "composition"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "keyframes"
+    roles: ClassVar[tuple[str, ...]] = ("faces", "faces_small")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=250)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("shot_size", pa.string(), "extreme close-up | close-up | medium close-up | medium shot | wide shot; "

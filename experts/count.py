@@ -37,6 +37,7 @@ class Count:
     name: ClassVar[str] = "count"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "keyframes"
+    roles: ClassVar[tuple[str, ...]] = ("faces", "faces_small")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=250)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("face_count", pa.int32(), "median number of faces over the keyframes"),

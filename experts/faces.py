@@ -41,6 +41,7 @@ class Faces:
     name: ClassVar[str] = "faces"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "keyframes"
+    roles: ClassVar[tuple[str, ...]] = ("faces", "faces_small")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=250)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("faces", pa.list_(_BOX), "every face of every keyframe: box as shares of the picture, score, and x, y "

@@ -32,6 +32,7 @@ class Light:
     name: ClassVar[str] = "light"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "keyframes"
+    roles: ClassVar[tuple[str, ...]] = ()
     resources: ClassVar[Resources] = Resources(cpus=0.5, memory_mb=150)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("key", pa.string(), "low | mid | high"),

@@ -51,6 +51,7 @@ class Motion:
     name: ClassVar[str] = "motion"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "row"
+    roles: ClassVar[tuple[str, ...]] = ()
     resources: ClassVar[Resources] = Resources(cpus=0.1, memory_mb=100)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("camera", pa.string(), "the camera's motion, as measured; null when it was not measured"),

@@ -30,6 +30,7 @@ class Nsfw:
     name: ClassVar[str] = "nsfw"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "keyframes"
+    roles: ClassVar[tuple[str, ...]] = ("nsfw",)
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=300)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("nsfw_max", pa.float32(), "highest score over the keyframes, 0 safe to 1"),

@@ -42,6 +42,7 @@ class Quality:
     name: ClassVar[str] = "quality"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "row"
+    roles: ClassVar[tuple[str, ...]] = ()
     resources: ClassVar[Resources] = Resources(cpus=0.1, memory_mb=100)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("defects", pa.list_(pa.string()), "blurred | noisy | blocky | dark | overexposed | flickering | "

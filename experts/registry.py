@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from dataset.schema import expert_schema
+from dataset.schema import Column, expert_schema
 from experts.base import ClipView, Expert, Rgb
 from media.errors import ConfigError
 
-__all__ = ["EMBEDDED", "clip_views", "expert_class", "load", "run", "schema"]
+__all__ = ["EMBEDDED", "clip_views", "columns", "expert_class", "load", "run", "schema"]
 
 _CLASSES: Final[dict[str, str]] = {
     "tags": "experts.tags:Tags",
@@ -66,6 +66,12 @@ def load(
 def schema(expert: Expert | str) -> pa.Schema:
     """Return the Arrow schema of an expert's table."""
     return expert_schema(expert_class(expert).columns if isinstance(expert, str) else expert.columns)
+
+
+def columns(name: str) -> tuple[Column, ...]:
+    """Return the value columns that an expert declares, with their documents."""
+    declared: tuple[Column, ...] = expert_class(name).columns
+    return declared
 
 
 def clip_views(clip_rows: Iterable[Mapping[str, Any]]) -> list[ClipView]:

@@ -67,6 +67,7 @@ class Shots:
     name: ClassVar[str] = "shots"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "frames"
+    roles: ClassVar[tuple[str, ...]] = ("shots",)
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=700)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("missed_cut_probability", pa.float32(), "highest probability of a shot boundary inside the clip; null "

@@ -18,10 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dataset.schema import Column
-from experts import weights
-from experts._imagenet import Vocabulary, vocabulary
-from experts._torch import default_threads, inference
-from experts.base import ClipView, Dimension, ModelRef, Needs, Resources, Rgb, Statement
+from experts._tagger import tagger
+from experts._torch import default_threads
+from experts.base import ClipView, Dimension, ModelRef, Needs, Resources, Statement
 
 __all__ = ["Tags"]
 
@@ -32,11 +31,12 @@ _DIMENSION: Final[dict[str | None, Dimension]] = {"place": "setting", "building"
 
 
 class Tags:
-    """The tagger. `probabilities` is also used by the alignment expert."""
+    """The classes of the picture."""
 
     name: ClassVar[str] = "tags"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "keyframes"
+    roles: ClassVar[tuple[str, ...]] = ("tags", "tag_names")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=500)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("labels", pa.list_(pa.string()), "the ten most probable ImageNet classes, most probable first"),
@@ -55,37 +55,21 @@ class Tags:
     def __init__(
         self, profile: str = "embedded", override: Mapping[str, str | Path] | None = None, threads: int | None = None
     ) -> None:
-        from experts._efficientnet import EfficientNetLite0
-
-        found = weights.resolve("tags", profile, override)
-        self.vocabulary: Vocabulary = vocabulary(weights.resolve("tag_names", profile, override).path)
-        self.model = found.ref
-        self._network = EfficientNetLite0.from_file(found.path)
-        self._threads = threads or default_threads()
-
-    def probabilities(self, frames: Sequence[Rgb]) -> npt.NDArray[np.float32]:
-        """Return [N, 1000], a row of probabilities for each picture."""
-        from experts._efficientnet import prepare
-
-        rows = np.empty((len(frames), len(self.vocabulary.names)), np.float32)
-        with inference(self._threads):
-            for row, frame in zip(rows, frames, strict=True):
-                logits = self._network(prepare(np.stack([_whole(frame), _centre(frame)]))).mean(dim=0)
-                row[:] = logits.softmax(dim=0).numpy()
-        return rows
+        self._tagger = tagger(profile, override, threads or default_threads())
+        self.model = self._tagger.model
 
     def measure(self, views: Sequence[ClipView]) -> list[dict[str, Any]]:
         """Return the columns of each clip."""
-        return [self._columns(self.probabilities(view.frames).mean(axis=0)) for view in views]
+        return [self._columns(self._tagger.probabilities(view.frames).mean(axis=0)) for view in views]
 
     def _columns(self, mean: npt.NDArray[np.float32]) -> dict[str, Any]:
         order = np.argsort(-mean, kind="stable")[:_TOP]
-        group, group_probability = _best(mean, self.vocabulary.groups)
-        kind, kind_probability = _best(mean, self.vocabulary.kinds)
+        group, group_probability = _best(mean, self._tagger.vocabulary.groups)
+        kind, kind_probability = _best(mean, self._tagger.vocabulary.kinds)
         return {
-            "labels": [self.vocabulary.names[i] for i in order],
+            "labels": [self._tagger.vocabulary.names[i] for i in order],
             "probabilities": [float(mean[i]) for i in order],
-            "top_label": self.vocabulary.names[order[0]],
+            "top_label": self._tagger.vocabulary.names[order[0]],
             "top_probability": float(mean[order[0]]),
             "group": group,
             "group_probability": group_probability,
@@ -105,10 +89,10 @@ class Tags:
             ))
 
         if values["group_probability"] >= _SURE:
-            kind = self.vocabulary.kind_of_group(values["group"])
+            kind = self._tagger.vocabulary.kind_of_group(values["group"])
             say(kind or "object", kind, "looks like", values["group"], values["group_probability"])
         if values["top_probability"] >= _SURE and values["top_label"] != values["group"]:
-            kind = self.vocabulary.kind_of(self.vocabulary.names.index(values["top_label"]))
+            kind = self._tagger.vocabulary.kind_of(self._tagger.vocabulary.names.index(values["top_label"]))
             say(kind or "object", kind, "looks like", values["top_label"], values["top_probability"])
         if not said and values["kind_probability"] >= _SURE_KIND:
             kind = values["kind"]
@@ -127,24 +111,3 @@ def _article(noun: str) -> str:
         return "some"
     return "an" if noun[0] in "aeiou" else "a"
 
-
-def _whole(frame: Rgb) -> Rgb:
-    return _resize(frame)
-
-
-def _centre(frame: Rgb) -> Rgb:
-    height, width = frame.shape[:2]
-    side = max(1, round(min(height, width) * 0.95))
-    top, left = (height - side) // 2, (width - side) // 2
-    return _resize(frame[top : top + side, left : left + side])
-
-
-def _resize(frame: Rgb) -> Rgb:
-    import cv2
-
-    from experts._efficientnet import SIDE
-
-    shrinks = min(frame.shape[:2]) >= SIDE
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized: Rgb = cv2.resize(np.ascontiguousarray(frame), (SIDE, SIDE), interpolation=how)
-    return resized

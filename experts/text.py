@@ -82,6 +82,7 @@ class Text:
     name: ClassVar[str] = "text"
     version: ClassVar[str] = "1"
     needs: ClassVar[Needs] = "keyframes"
+    roles: ClassVar[tuple[str, ...]] = ("text_detection", "text_recognition")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=700)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("text", pa.string(), "all lines, in reading order of their best frame, one a line; empty without text"),

@@ -12,7 +12,10 @@ numbers or styles. It is an alignment score and no CLIP score.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -55,10 +58,10 @@ class Alignment:
         self._tagger = tagger(profile, override, threads or default_threads())
         self._sentence = Sentence(profile, override, threads)
         self.model = model_ref(profile, override)
-        self._names = self._sentence.embed(self._tagger.vocabulary.names)
+        self._names = _kept(self._sentence, self._tagger.vocabulary.names)
         self._name_centre = self._names.mean(axis=0)
         calibration: dict[str, list[str]] = yaml.safe_load(_CALIBRATION.read_text("utf-8"))
-        self._text_centre = self._sentence.embed(calibration["texts"]).mean(axis=0)
+        self._text_centre = _kept(self._sentence, calibration["texts"]).mean(axis=0)
 
     def pictures(self, views: Sequence[ClipView]) -> _Floats:
         """Return [N, 384]: each clip as a centred unit vector."""
@@ -97,6 +100,23 @@ class Alignment:
 def _unit(vectors: _Floats) -> _Floats:
     unit: _Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
     return unit
+
+
+def _kept(sentence: Sentence, texts: Sequence[str]) -> _Floats:
+    """Return the embeddings of texts that never change, kept under `home()/cache`: 1,000 names cost seconds."""
+    key = hashlib.blake2b("\n".join((sentence.model.hash, *texts)).encode(), digest_size=12).hexdigest()
+    path = weights.home() / "cache" / f"sentences-{key}.npy"
+    if path.is_file():
+        with contextlib.suppress(ValueError, OSError):  # damaged: made again below
+            kept: _Floats = np.load(path)
+            return kept
+    vectors = sentence.embed(texts)
+    with contextlib.suppress(OSError):  # a home that cannot be written to costs time, no more
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
+            np.save(file, vectors)
+        Path(file.name).replace(path)
+    return vectors
 
 
 def model_ref(profile: str = "embedded", override: Mapping[str, str | Path] | None = None) -> ModelRef:

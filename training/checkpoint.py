@@ -17,11 +17,16 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from media.errors import CorruptionError, UserError
 
-__all__ = ["Checkpoint", "find", "latest", "read", "save"]
+__all__ = ["Checkpoint", "Loaded", "find", "latest", "load", "read", "save"]
+
+if TYPE_CHECKING:
+    from training.models.unet import UNet
+    from training.models.vae import Autoencoder
+    from training.recipes import DiffusionRecipe
 
 _FOLDER = "checkpoints"
 
@@ -106,6 +111,40 @@ def read(path: str | Path) -> Checkpoint:
         if not file.is_file() or _sha256(file) != digest:
             raise CorruptionError(f"{file}: missing or damaged; remove {folder.name} to go on from the one before")
     return Checkpoint(folder, step, recipe, state)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A trained model, ready to generate: averaged weights, evaluation mode, on one device.
+
+    `text_encoder` says which encoder it was trained with: `path` (where it was then) and `identity`.
+    """
+
+    unet: UNet
+    vae: Autoencoder
+    recipe: DiffusionRecipe
+    text_encoder: dict[str, str]
+    step: int
+
+
+def load(path: str | Path, *, device: str = "cpu") -> Loaded:
+    """Load what a checkpoint needs to generate: a checkpoint folder, or a training folder (its newest is taken).
+
+    Raises UserError, CorruptionError, or MissingModelError where an autoencoder of the user's own has gone.
+    """
+    from training.models.unet import UNet
+    from training.models.vae import load_vae
+    from training.recipes import DiffusionRecipe, parse
+
+    saved = read(path)
+    recipe = parse(saved.recipe, where=str(saved.path))
+    if not isinstance(recipe, DiffusionRecipe):
+        raise UserError(f"{saved.path}: an autoencoder, not a text-to-video model: it generates nothing by itself")
+    unet = UNet(recipe.model)
+    unet.load_state_dict({**saved.tensors("model"), **saved.tensors("ema")})
+    own = saved.path / "vae.safetensors"
+    vae = load_vae(own if own.is_file() else saved.state["vae"]["path"]).to(device)
+    return Loaded(unet.to(device).eval().requires_grad_(False), vae, recipe, saved.state["text_encoder"], saved.step)
 
 
 def _all(root: Path) -> list[Path]:

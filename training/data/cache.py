@@ -35,7 +35,7 @@ class ArrayCache:
                 part.unlink(missing_ok=True)
                 continue
             for row in table.to_pylist():
-                self._known[row["key"]] = np.frombuffer(row["data"], np.float16).reshape(row["shape"])
+                self._known[row["key"]] = np.frombuffer(row["data"], np.float16).reshape(row["shape"]).copy()
 
     def get(self, key: str) -> Array | None:
         """Return the array of that key, or None."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 import media
@@ -17,27 +16,16 @@ from dataset.plan import Batch
 from media.errors import MediaError
 from training.data.cache import ArrayCache
 from training.data.clips import Clip, Shards
-from training.models.vae import Autoencoder, to_unit
+from training.models.vae import Autoencoder
+from training.pixels import fit_frames
 
-__all__ = ["Latents", "fit_frames"]
+__all__ = ["Latents"]
 
 Half = npt.NDArray[np.float16]
 Progress = Callable[[int, int], None]
 
 _CHUNK_PX = 1 << 18
 """Pixels encoded at once: bounds memory whatever the picture's size."""
-
-
-def fit_frames(frames: Tensor, height: int, width: int) -> Tensor:
-    """Resize u8[F, h, w, 3] to cover (height, width), keep the centre: f32[F, 3, height, width] in -1..1."""
-    h, w = frames.shape[1:3]
-    scale = max(height / h, width / w)
-    size = max(height, round(h * scale)), max(width, round(w * scale))
-    x = to_unit(frames)
-    if size != (h, w):
-        x = F.interpolate(x, size=size, mode="bilinear", antialias=True, align_corners=False)
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    return x[:, :, top : top + height, left : left + width]
 
 
 class Latents:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from curation.worlds.leaves import leaves
-from training.models.vae import to_unit
+from training.pixels import to_unit
 from training.randomness import numbers, seed_of
 from training.recipes.config import LeavesConfig
 

@@ -37,6 +37,11 @@ class DiffusersVae:
             digest.update(part.read_bytes())
         self.identity = digest.hexdigest()[:12]
 
+    def to(self, device: torch.device | str, /) -> DiffusersVae:
+        """Move to a device and return itself."""
+        self._model.to(device)
+        return self
+
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
         """Return latents of pixels f32[N, 3, H, W] in -1..1."""

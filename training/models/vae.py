@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from media.errors import ConfigError, CorruptionError, MissingModelError
 from training.recipes.config import VaeConfig
 
-__all__ = ["PACKAGED", "Autoencoder", "Vae", "load_vae", "save_vae", "to_pixels", "to_unit"]
+__all__ = ["PACKAGED", "Autoencoder", "Vae", "load_vae", "save_vae"]
 
 PACKAGED: Final = Path(__file__).resolve().parent.parent / "weights" / "tiny_vae.safetensors"
 """The autoencoder that comes with Rushes; weights/README.md tells how it was made."""
@@ -48,15 +48,9 @@ class Autoencoder(Protocol):
         """Return pixels f32[N, 3, H, W] in -1..1, not clamped."""
         ...
 
-
-def to_unit(frames: Tensor) -> Tensor:
-    """Map u8[..., H, W, 3] to f32[..., 3, H, W] in -1..1."""
-    return frames.movedim(-1, -3).float() / 127.5 - 1.0
-
-
-def to_pixels(unit: Tensor) -> Tensor:
-    """Map f32[..., 3, H, W] in -1..1 to u8[..., H, W, 3], clamped and rounded."""
-    return ((unit.clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8).movedim(-3, -1)
+    def to(self, device: Any, /) -> Any:
+        """Move to a device and return itself."""
+        ...
 
 
 class _Block(nn.Module):

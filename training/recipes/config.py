@@ -97,9 +97,9 @@ class UNetConfig(Section):
     """A small 2D text-to-image UNet with motion layers between its spatial ones."""
 
     latent_channels: int = Field(4, ge=1, description="channels of the latent")
-    widths: tuple[int, ...] = Field((64, 128), min_length=1, description="channels at each level; each halves the size")
+    widths: tuple[int, ...] = Field((32, 64), min_length=1, description="channels at each level; each halves the size")
     blocks: int = Field(1, ge=1, description="residual blocks at each level")
-    heads: int = Field(4, ge=1, description="attention heads, everywhere")
+    heads: int = Field(2, ge=1, description="attention heads, everywhere")
     norm_groups: int = Field(16, ge=1, description="groups of every GroupNorm; divides every width")
     text_dim: int = Field(384, ge=1, description="width of the text encoder's token states")
     motion: tuple[MotionLayer, ...] = Field(("temporal_attention",), description="motion layers after each block")
@@ -153,10 +153,10 @@ class CaptionConfig(Section):
 
 
 def _small_buckets() -> BucketRecipe:
-    """Two seconds at 8 fps or one at 16, square, wide or tall, some 64 px high; about 8 square clips to a batch."""
+    """Two seconds at 8 fps or one at 16, square, wide or tall, some 64 px high; 4 square clips to a batch."""
     sizes = ((64, 64), (64, 96), (96, 64))
     buckets = tuple(Bucket(frames=16, height_px=h, width_px=w, fps=fps) for fps in (8.0, 16.0) for h, w in sizes)
-    return BucketRecipe(buckets=buckets, tokens_per_batch=8_192, first_frame="start")
+    return BucketRecipe(buckets=buckets, tokens_per_batch=4_096, first_frame="start")
 
 
 class ClipConfig(Section):

@@ -32,6 +32,18 @@ def test_another_process_writes_the_same_bytes() -> None:
     assert there.strip() == hashlib.sha256(here).hexdigest()
 
 
+@pytest.mark.parametrize(("width", "height"), [(84, 64), (130, 98), (144, 96)])
+def test_the_state_of_the_memory_does_not_matter(width: int, height: int) -> None:
+    pictures = list(videos.numbered_frames(30, width, height))
+    rng = np.random.default_rng(5)
+    seen = set()
+    for _ in range(12):
+        litter = [rng.bytes(int(rng.integers(1_000, 2_000_000))) for _ in range(3)]
+        seen.add(media.encode(pictures, fps=25).data)
+        del litter
+    assert len(seen) == 1
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     count=st.integers(1, 30),

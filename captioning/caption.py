@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, get_args
 
 from captioning.backends.base import Fuser, Reply, Request
 from captioning.checker import Checked, Checker
+from captioning.claims import find_claims
 from captioning.graph import graph
 from captioning.lint import clean, flags_of
 from captioning.repair import Repaired, repair, shorten
@@ -89,7 +90,7 @@ def _row(
         "experts": sorted({s.expert for s in statements}),
         "backend": backend.name,
         "model": backend.model.name if backend.model else None,
-        "model_hash": backend.model.hash if backend.model else None,
+        "model_hash": (backend.model.hash or None) if backend.model else None,
         "prompt_hash": backend.prompt_hash,
         "raw": None,
         "tokens_in": None,
@@ -145,13 +146,20 @@ def _verified(
 
 def _completed(dense: Repaired, statements: Sequence[Statement], checker: Checker) -> tuple[Repaired, int]:
     """Add the template's sentences for what the model left out; return how many phrases were added."""
-    said = {e.statement for e in dense.checked.evidence}
-    left_out = [p.clause for p in sayable(statements) if not {statement_text(s) for s in p.statements} & said]
+    evident = {e.statement for e in dense.checked.evidence}
+    said = {(c.kind, c.value) for c in dense.checked.claims}
+    missing: list[Statement] = []
+    for p in sayable(statements):
+        unsaid = [s for s in p.statements if statement_text(s) not in evident]
+        if p.dimension in {"subject", "setting"} and len(unsaid) < len(p.statements):
+            continue  # kind, group and class of one thing: the finest was said
+        if not {(c.kind, c.value) for c in find_claims(p.clause)} <= said:
+            missing += unsaid
+    left_out = [capitalised(p.clause) for p in sayable(missing)]
     if not left_out:
         return dense, 0
-    text = " ".join([dense.text, *(capitalised(c) for c in left_out)])
-    checked = checker.check(text, statements)
-    return (Repaired(text, checked, dense.dropped), len(left_out)) if checked.ok else (dense, 0)
+    checked = checker.check(" ".join([dense.text, *left_out]), statements)
+    return (Repaired(checked.text, checked, dense.dropped), len(left_out)) if checked.ok else (dense, 0)
 
 
 def _templated(

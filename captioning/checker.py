@@ -9,7 +9,7 @@ unsupported: the checker never gives the benefit of the doubt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,7 +46,10 @@ COSINE_THRESHOLD: Final = 0.8
 tests/captioning/data/words.yaml, where it lets no false pair pass)."""
 
 _WHOLE: Final = frozenset(stem(w) for w in GENERAL)
+_VERBS: Final = frozenset(stem(w) for w in (*MOVES, *DIRECTIONS))
 _PROPERTY: Final = frozenset({"appearance", "light", "style", "quality", "action", "camera"})
+_COLOUR_STEMS: Final = frozenset(stem(w) for w in COLOURS)
+_LOOKS: Final = frozenset({"appearance", "light", "style", "quality"})
 _THING: Final = frozenset({"subject", "count"})
 
 
@@ -98,16 +101,23 @@ class _Known:
         self.degrees = frozenset(DEGREES[w] for w in self.lowers if w in DEGREES)
         self.genders = frozenset(GENDERED[w] for w in self.lowers if w in GENDERED)
         self.negated = any(w in NEGATIONS or w.endswith("n't") for w in self.lowers)
+        self.negated |= statement.dimension == "count" and 0.0 in self.numbers
         self.whole = self.subject <= _WHOLE or not self.subject
+        self.pictorial = _WHOLE
         self.quotes = [_squeezed(t.text[1:-1]) for t in found if t.kind == "quote"]
 
     def shares(self, about: frozenset[str]) -> bool:
         """Whether the statement speaks of what `about` names; the picture names the whole, nothing names anything."""
-        if not about:
-            return True
-        if not about - _WHOLE:
-            return self.whole or bool(about & self.stems)
-        return any(entailing(word) & self.stems for word in about - _WHOLE)
+        things = about - self.pictorial
+        if not things:
+            return not about or self.whole or bool(about & self.stems)
+        return any(entailing(word) & self.stems for word in things)
+
+    def is_mover(self, about: frozenset[str]) -> bool:
+        """Whether what moves, or acts, in the statement is among `about`; its verb and direction are no match."""
+        actor = self.stems if self.whole else self.subject
+        things = about - self.pictorial - _VERBS
+        return not about or any(entailing(word) & actor for word in things)
 
 
 class Checker:
@@ -121,6 +131,9 @@ class Checker:
     def check(self, text: str, statements: Sequence[Statement]) -> Checked:
         """Hold `text` against `statements`."""
         known = [_Known(s) for s in statements]
+        pictorial = frozenset().union(_WHOLE, *(k.stems for k in known if k.whole and k.statement.dimension in _LOOKS))
+        for k in known:
+            k.pictorial = pictorial
         claims = find_claims(text)
         supports = [self._support(claim, known) for claim in claims]
         unsupported = tuple(c for c, s in zip(claims, supports, strict=True) if s is None)
@@ -159,7 +172,7 @@ class Checker:
 
 
 def _number_holds(claim: Claim, k: _Known) -> bool:
-    if not k.shares(claim.about) or (k.negated and not claim.negated):
+    if not k.shares(claim.about) or not _same_colour(claim, k) or (k.negated and not claim.negated):
         return False
     if claim.lower in k.lowers:
         return True
@@ -182,7 +195,7 @@ def _quote_holds(claim: Claim, k: _Known) -> bool:
 def _direction_holds(claim: Claim, k: _Known) -> bool:
     if claim.value not in k.directions or k.negated:
         return False
-    return k.camera if claim.camera else not k.camera and k.shares(claim.about - _words_of(k.directions))
+    return k.camera if claim.camera else not k.camera and k.is_mover(claim.about)
 
 
 def _camera_holds(claim: Claim, k: _Known) -> bool:
@@ -208,9 +221,9 @@ def _place_holds(claim: Claim, k: _Known) -> bool:
     """A relation needs a statement with the same word; being in a stated setting or light needs none."""
     if claim.lower in k.lowers and k.shares(claim.clause - {stem(claim.lower)}):
         return True
-    if k.statement.dimension in _THING or claim.lower not in {"in", "at", "on", "from", "to", "inside", "along"}:
+    if k.statement.dimension in _THING or claim.lower not in {"in", "at", "on", "from", "to"}:
         return False
-    return bool(claim.about & k.stems) or (k.camera and claim.camera)
+    return bool(claim.about & k.stems)
 
 
 def _time_holds(claim: Claim, k: _Known) -> bool:
@@ -218,7 +231,13 @@ def _time_holds(claim: Claim, k: _Known) -> bool:
 
 
 def _degree_holds(claim: Claim, k: _Known) -> bool:
-    return claim.value in k.degrees and (k.shares(claim.about) or bool(claim.about & k.stems))
+    return claim.value in k.degrees and _same_colour(claim, k) and k.shares(claim.about)
+
+
+def _same_colour(claim: Claim, k: _Known) -> bool:
+    """`much grey` needs a statement of grey, not one of much green."""
+    colours = claim.about & _COLOUR_STEMS
+    return not colours or bool(colours & k.stems)
 
 
 def _name_holds(claim: Claim, k: _Known) -> bool:
@@ -233,16 +252,18 @@ def _word_holds(claim: Claim, k: _Known) -> bool:
 
 def _bound(claim: Claim, k: _Known) -> bool:
     """Whether the word is said of what the statement says it of; a statement's own subject needs no binding."""
-    if k.statement.dimension not in _PROPERTY or entailing(claim.lower) & k.subject:
+    dimension = k.statement.dimension
+    if dimension not in _PROPERTY or entailing(claim.lower) & k.subject or (dimension == "camera" and not k.camera):
         return True
-    about = claim.about | claim.clause if k.statement.dimension == "action" else claim.about
-    others = about - {claim.value}
+    if dimension == "action" and not k.whole:
+        return k.is_mover(claim.about | claim.clause)
+    others = (claim.about | claim.clause if dimension == "action" else claim.about) - {claim.value}
     return k.shares(others) or bool(others & k.stems)
 
 
 def _number_agrees(claim: Claim, k: _Known) -> bool:
-    """Whether a plural noun is matched by a statement of more than one."""
-    if not is_plural(claim.text) or k.statement.dimension in _PROPERTY:
+    """Whether a plural noun is matched by a statement of more than one; a statement's verb has no number."""
+    if not is_plural(claim.text) or entailing(claim.lower) & {stem(w) for w in k.statement.predicate.split()}:
         return True
     plural_there = any(is_plural(w) and stem(w) == claim.value for w in k.content)
     return plural_there or any(n != 1 for n in k.numbers) or bool(k.lowers & QUANTIFIERS.keys())
@@ -262,11 +283,6 @@ _RULES: Final[dict[str, _Rule]] = {
     "degree": _degree_holds,
     "name": _name_holds,
 }
-
-
-def _words_of(values: Iterable[str]) -> frozenset[str]:
-    wanted = set(values)
-    return frozenset(stem(w) for w, v in DIRECTIONS.items() if v in wanted)
 
 
 def _squeezed(text: str) -> str:

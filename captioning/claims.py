@@ -145,7 +145,7 @@ def _kind(s: Sentence, i: int, camera: bool) -> ClaimKind | None:
     if _move(token) is not None and (camera or _move(token) in _CAMERA_VERBS):
         return "camera"
     if lower in {"in", "at", "from", "to"}:
-        return "place"
+        return None if _leads_to_direction(s, i) else "place"
     if lower in FUNCTION or lower in _BREAKS or (stem(lower) in _GENERAL_STEMS):
         return None
     is_name = token.text[:1].isupper() and (token.start > s.start or (token.text.isupper() and len(token.text) > 1))
@@ -161,6 +161,14 @@ _LISTS: Final[tuple[tuple[ClaimKind, frozenset[str]], ...]] = (
     ("place", PLACES),
 )
 _GENERAL_STEMS: Final = frozenset(stem(w) for w in GENERAL)
+
+
+def _leads_to_direction(s: Sentence, i: int) -> bool:
+    following = next((t for t in s.tokens[i + 1 :] if t.lower not in _ARTICLES), None)
+    return following is not None and following.lower in DIRECTIONS
+
+
+_ARTICLES: Final = frozenset({"a", "an", "the", "its", "their"})
 
 
 def _move(token: Token) -> str | None:
@@ -180,8 +188,11 @@ def _value(kind: ClaimKind, token: Token) -> str:
 
 def _about(s: Sentence, i: int, kind: ClaimKind) -> frozenset[str]:
     """Return the stems that the word at `i` is said of."""
-    after, colours = _noun_after(s, i)
-    if not after and kind in {"number", "degree"}:
+    start = i
+    while kind == "place" and start + 1 < len(s.tokens) and s.tokens[start + 1].lower in _ARTICLES:
+        start += 1
+    after, colours = _noun_after(s, start)
+    if colours and (kind == "degree" or (kind == "number" and not after)):
         after = colours
     before = [
         stem(t.text)
@@ -230,12 +241,14 @@ def _noun_after(s: Sentence, i: int) -> tuple[list[str], list[str]]:
         elif _is_modifier(token):
             if token.lower in COLOURS and not colours and previous is s.tokens[i]:
                 colours.append(stem(token.text))
-        elif not _steps_over(previous, token):
+        elif not _steps_over(s, previous, token):
             break
     return found, colours
 
 
-def _steps_over(previous: Token, token: Token) -> bool:
-    if token.lower == "the":
-        return previous.lower == "of"
-    return token.lower in {"of", "and", "or"} and previous.lower not in {"and", "or"}
+def _steps_over(s: Sentence, previous: Token, token: Token) -> bool:
+    """Whether `token` stands inside a noun phrase: `two of the cats`, `red and blue cars`."""
+    if token.lower in {"and", "or"}:
+        following = next((t for t in s.tokens if t.start > token.start), None)
+        return following is not None and _is_modifier(following)
+    return token.lower == "of" or (token.lower == "the" and previous.lower == "of")

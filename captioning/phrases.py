@@ -100,7 +100,7 @@ def _clause(s: Statement) -> str:
 
 def _say_other(s: Statement) -> Phrase:
     if s.subject.lower() == "scene" and s.predicate.lower() == "shows":
-        return Phrase((s,), f"there {be(s.value)} {s.value}", None, f"with {s.value}")
+        return Phrase((s,), f"there {be(s.value)} {s.value}")
     return Phrase((s,), _clause(s))
 
 
@@ -116,7 +116,16 @@ def _say_subjects(group: Sequence[Statement]) -> list[Phrase]:
             chains.append([s])
         else:
             chain.append(s)
-    return [_say_chain(c) for c in chains] + [Phrase((s,), _clause(s)) for s in group if s not in things]
+    return [_say_chain(c) for c in chains] + [_say_part(s) for s in group if s not in things]
+
+
+def _say_part(s: Statement) -> Phrase:
+    """`person shows their face` is `a person's face`; anything else is said as it is stated."""
+    own = re.fullmatch(r"(?:its|their) (\w+)", s.value)
+    if own is None or s.predicate.lower() != "shows":
+        return Phrase((s,), _clause(s))
+    noun = f"{article(s.subject)}'s {own.group(1)}"
+    return Phrase((s,), f"{noun} {be(noun)} visible", noun)
 
 
 def _is_naming(s: Statement) -> bool:
@@ -160,7 +169,7 @@ def _say_colours(colours: dict[str, list[Statement]]) -> Phrase:
         noun = f"a mostly {mostly} picture" + (f" with {extra}" if extra else "")
     else:
         clause, noun = f"the picture has {extra}", f"a picture with {extra}"
-    return Phrase(tuple(s for same in colours.values() for s in same), clause, noun, None)
+    return Phrase(tuple(s for same in colours.values() for s in same), clause, noun)
 
 
 # -- count, text, setting, camera, light -----------------------------------------------------------------------------
@@ -189,21 +198,40 @@ def _numbered(thing: str, n: int) -> str:
     return f"{head}{space}{word}"
 
 
-def _say_text(s: Statement) -> Phrase:
-    text = s.value.strip().strip('"“”').replace('"', "'")
-    if s.subject.lower() in WHOLE | _VAGUE | {"text", "overlay", "caption"}:
-        noun = f'the text "{text}"'
-        return Phrase((s,), f"{noun} can be read", noun, f"with {noun}")
-    thing = article(s.subject)
-    return Phrase((s,), f'{thing} reads "{text}"', f'{thing} that reads "{text}"', f'with {thing} that reads "{text}"')
+def _say_texts(group: Sequence[Statement]) -> list[Phrase]:
+    by_subject: dict[str, list[Statement]] = {}
+    for s in group:
+        by_subject.setdefault(s.subject.lower(), []).append(s)
+    return [_say_text(same) for same in by_subject.values()]
+
+
+def _say_text(same: Sequence[Statement]) -> Phrase:
+    quotes = ["".join(('"', s.value.strip().strip('"“”').replace('"', "'"), '"')) for s in same]
+    subject = same[0].subject.strip()
+    thing, _, place = subject.partition(" in ")
+    if stem(thing.split()[-1]) == "text" or subject.lower() in WHOLE | _VAGUE:
+        thing = thing if stem(thing.split()[-1]) == "text" else "text"
+        where = f" in {place}" if place else ""
+        where = where.replace(" in scene", " in the scene")
+        first = f"the {thing} {quotes[0]}{where}"
+        return Phrase(tuple(same), f"the {thing} {joined(quotes)} can be read{where}", first, f"with {first}")
+    named = article(subject)
+    reads = f"{named} that reads {quotes[0]}"
+    return Phrase(tuple(same), f"{named} reads {joined(quotes)}", reads, f"with {reads}")
+
+
+def _say_settings(group: Sequence[Statement]) -> list[Phrase]:
+    named = [s for s in group if _is_naming(s) and s.predicate.lower() in {"shows", "looks like"}]
+    said = []
+    for p in _say_subjects(named):
+        said.append(Phrase(p.statements, f"the scene shows {p.noun}", p.noun, p.adjunct))
+    return said + [_say_setting(s) for s in group if s not in named]
 
 
 def _say_setting(s: Statement) -> Phrase:
     place = article(s.value.split(",")[0].strip())
     if s.value.lower() in {"indoors", "outdoors"}:
         return Phrase((s,), f"the scene is {s.value}", None, s.value)
-    if s.predicate.lower() in {"looks like", "shows"}:
-        return Phrase((s,), f"the scene shows {place}", place, f"with {place}")
     if s.predicate.lower() in {"is", "is in", "takes place in"} and s.subject.lower() in WHOLE:
         return Phrase((s,), f"the scene is in {place}", None, f"in {place}")
     return Phrase((s,), _clause(s))
@@ -222,7 +250,8 @@ def _say_cameras(group: Sequence[Statement]) -> list[Phrase]:
 
 
 def _say_framing(s: Statement) -> Phrase:
-    if s.subject.lower() in {"shot", "framing", "shot size", "scene"} and s.predicate.lower() in {"is", "is a"}:
+    about_shot = s.subject.lower() in {"shot", "framing", "shot size", "scene"}
+    if about_shot and s.predicate.lower() in {"is", "is a", "is an"}:
         shot = s.value if stem(s.value.split()[-1]) in {"shot", "close-up", "view"} else f"{s.value} shot"
         return Phrase((s,), f"the shot is {article(shot)}", None, f"in {article(shot)}")
     return _say_other(s)
@@ -230,10 +259,16 @@ def _say_framing(s: Statement) -> Phrase:
 
 def _say_light(s: Statement) -> Phrase:
     clause = _clause(s)
-    if s.predicate.lower() == "is" and len(s.value.split()) == 1 and s.subject.lower() in {"light", "contrast"}:
-        return Phrase((s,), clause, None, f"in {s.value} {s.subject.lower()}")
+    if s.predicate.lower() == "is" and len(s.value.split()) == 1 and s.subject.lower() == "light":
+        return Phrase((s,), clause, None, f"in {s.value} light")
     return Phrase((s,), clause)
 
 
-_GROUPS: Final = {"subject": _say_subjects, "appearance": _say_appearance, "camera": _say_cameras}
-_SAYERS: Final = {"count": _say_count, "text": _say_text, "setting": _say_setting, "light": _say_light}
+_GROUPS: Final = {
+    "subject": _say_subjects,
+    "appearance": _say_appearance,
+    "setting": _say_settings,
+    "text": _say_texts,
+    "camera": _say_cameras,
+}
+_SAYERS: Final = {"count": _say_count, "light": _say_light}

@@ -30,6 +30,9 @@ __all__ = [
 MIN_CONFIDENCE: Final = 0.1
 """Statements under this are left out: a tagger's tail is noise, not evidence."""
 
+UNSAFE: Final = 0.8
+"""From this `nsfw_max` on a clip is not captioned: its outcome is `blocked`."""
+
 _EXCLUSIVE: Final = frozenset({"count", "camera", "light", "setting"})
 # Dimensions in which one subject has one value at a time.
 _WHOLE: Final = frozenset({"scene", "picture", "image", "frame", "clip", "video", "shot", "photo"})
@@ -98,9 +101,19 @@ def statements_of(expert_rows: Iterable[Mapping[str, Any]], clip_row: Mapping[st
             raise ValueError(f"a row of {row['clip_id']} was given for the caption of {clip_id}")
         if row.get("error") is None:
             found += [as_statement(s) for s in row.get("statements") or ()]
+            found += _unsafe(row, clip_row)
     if not any(_camera_move(s) for s in found):
         found += measured_camera(clip_row)
     return found
+
+
+def _unsafe(row: Mapping[str, Any], clip_row: Mapping[str, Any]) -> list[Statement]:
+    """Return what blocks a caption: an `nsfw_max` that its authors call certain."""
+    score = row.get("nsfw_max")
+    if score is None or score < UNSAFE:
+        return []
+    span = int(clip_row["first_frame"]), int(clip_row["end_frame"])
+    return [Statement("nsfw", "quality", "picture", "is", "unsafe", float(score), *span)]
 
 
 def measured_camera(clip_row: Mapping[str, Any], *, min_confidence: float = 0.5) -> list[Statement]:

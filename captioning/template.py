@@ -5,8 +5,9 @@ It says nothing that no statement supports, because every phrase in it is its st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from captioning.phrases import Phrase, be, joined, phrases
@@ -23,6 +24,8 @@ DENSE_WORDS: Final = 200
 
 _LEADS: Final = ("count", "subject", "text", "setting", "appearance")
 _ADJUNCTS: Final = ("subject", "setting", "light", "camera", "action", "text", "style")
+_THINGS: Final = frozenset({"subject", "count", "setting"})
+_PAIRED: Final = frozenset({"camera", "light", "style"})
 _NOT_SAID: Final = frozenset({"quality"})
 # Quality is for selection; a caption that trains a generator speaks of what is to be seen.
 
@@ -42,8 +45,14 @@ def write(statements: Sequence[Statement]) -> Written:
 
 
 def sayable(statements: Sequence[Statement]) -> list[Phrase]:
-    """Return the phrases that may stand in a caption."""
-    return [p for p in phrases(statements) if p.dimension not in _NOT_SAID]
+    """Return the phrases that may stand in a caption; a part (`a person's face`) leads only where no whole does."""
+    told = [p for p in phrases(statements) if p.dimension not in _NOT_SAID]
+    wholes = [p for p in told if p.noun is not None and p.dimension in _THINGS and not _is_part(p)]
+    return [replace(p, noun=None, adjunct=None) if wholes and _is_part(p) else p for p in told]
+
+
+def _is_part(p: Phrase) -> bool:
+    return p.dimension == "subject" and p.noun is not None and "'s " in p.noun
 
 
 def write_short(statements: Sequence[Statement]) -> str:
@@ -71,7 +80,8 @@ def write_dense(statements: Sequence[Statement]) -> str:
         groups.setdefault("thing" if p.dimension in {"subject", "count"} else p.dimension, []).append(p)
     sentences: list[str] = []
     for name, group in groups.items():
-        sentences += _things(group) if name == "thing" else _paired([p.clause for p in group])
+        clauses = [p.clause for p in group]
+        sentences += _things(group) if name == "thing" else _paired(clauses) if name in _PAIRED else clauses
     dense = ""
     for sentence in sentences:
         longer = f"{dense} {capitalised(sentence)}".strip()
@@ -108,14 +118,14 @@ def _things(group: Sequence[Phrase]) -> list[str]:
     nouns = [p.noun for p in group if p.dimension == "subject" and p.noun is not None]
     counted = [p.clause for p in group if p.dimension == "count"]
     rest = [p.clause for p in group if p.dimension == "subject" and p.noun is None]
-    return ([f"{joined(nouns)} {be(joined(nouns))} visible"] if nouns else []) + _paired(rest) + _paired(counted)
+    return ([f"{joined(nouns)} {be(joined(nouns))} visible"] if nouns else []) + rest + counted
 
 
 def _paired(clauses: Sequence[str]) -> list[str]:
     """Join clauses two by two with `and`, where both are short."""
     out: list[str] = []
     for clause in clauses:
-        if out and " and " not in out[-1] + clause and word_count(out[-1]) + word_count(clause) <= 14:
+        if out and not re.search(r",| and |\"", out[-1] + clause) and word_count(out[-1]) + word_count(clause) <= 14:
             out[-1] = f"{out[-1]} and {clause}"
         else:
             out.append(clause)

@@ -42,6 +42,21 @@ class TransNet:
         self._network = TransNetV2.from_file(found.path)
         self._threads = threads or default_threads()
 
+    def window(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return [N] as `probabilities`, from one pass over just these frames: for a short look at one doubtful place.
+
+        A window of 25 frames costs a quarter of one of 100. Its outermost frames lack context: ask about the middle.
+        """
+        import torch
+
+        if frames.ndim != 4 or frames.shape[1:] != (27, 48, 3) or frames.dtype != np.uint8:
+            raise ValueError(f"expected uint8 [N, 27, 48, 3], got {frames.dtype} {list(frames.shape)}")
+        if len(frames) == 0:
+            return np.zeros(0, np.float32)
+        with inference(self._threads):
+            likely: npt.NDArray[np.float32] = self._network(torch.from_numpy(frames)[None])[0].sigmoid().numpy()
+        return likely
+
     def probabilities(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return [N]: how probably each frame is the last before a boundary. `frames` is uint8 [N, 27, 48, 3] RGB."""
         import torch

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from media.decoding import BACKENDS, Backend, decode, decode_bytes
     from media.encoding import Encoded, encode
     from media.files import content_id, is_image, local_copy
-    from media.frames import ArrayFrame, Frame, Plane, Rgb, shrink_area
+    from media.frames import ArrayFrame, Frame, Matrix, Plane, Rgb, shrink_area
     from media.probing import Probe, probe
     from media.spans import FrameIndex, frame_index, read_span
     from media.stills import decode_jpeg, jpeg, load_still, resize
@@ -27,6 +27,7 @@ __all__ = [
     "Encoded",
     "Frame",
     "FrameIndex",
+    "Matrix",
     "MediaError",
     "Plane",
     "Probe",
@@ -53,7 +54,7 @@ _HOMES = {
     "decoding": ("BACKENDS", "Backend", "decode", "decode_bytes"),
     "encoding": ("Encoded", "encode"),
     "files": ("content_id", "is_image", "local_copy"),
-    "frames": ("ArrayFrame", "Frame", "Plane", "Rgb", "shrink_area"),
+    "frames": ("ArrayFrame", "Frame", "Matrix", "Plane", "Rgb", "shrink_area"),
     "probing": ("Probe", "probe"),
     "spans": ("FrameIndex", "frame_index", "read_span"),
     "stills": ("decode_jpeg", "jpeg", "load_still", "resize"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
 
-__all__ = ["ArrayFrame", "AvFrame", "Frame", "Geometry", "Plane", "Rgb", "shrink_area"]
+__all__ = ["ArrayFrame", "AvFrame", "Frame", "Geometry", "Matrix", "Plane", "Rgb", "shrink_area"]
 
 Rgb = npt.NDArray[np.uint8]
 """A picture: uint8, shape (H, W, 3), RGB, upright, square pixels."""
 
 Plane = npt.NDArray[np.uint8]
 """One plane of a picture: uint8, shape (H, W)."""
+
+
+Matrix = Literal["bt601", "bt709", "bt2020"]
+"""How planes and RGB belong together: ITU-R BT.601, BT.709 or BT.2020."""
 
 
 class Frame(Protocol):
@@ -62,6 +66,11 @@ class Frame(Protocol):
     @property
     def full_range(self) -> bool:
         """Whether luma runs from 0 to 255 and not from 16 to 235."""
+        ...
+
+    @property
+    def matrix(self) -> Matrix:
+        """The matrix between its planes and RGB: the stream's word, else BT.709 from 720p on and BT.601 below."""
         ...
 
     @property
@@ -129,8 +138,9 @@ class Geometry:
 
 
 _PLANAR = re.compile(r"^(?:yuvj?a?4\d\dp|gray)(?:(\d+)le)?$")
-_ITU601, _ITU709 = 5, 1
 _UNSPECIFIED = 2
+_MATRICES: dict[int, Matrix] = {1: "bt709", 9: "bt2020", 10: "bt2020"}  # ITU-T H.273, table 4
+_SWSCALE = {"bt601": 5, "bt709": 1, "bt2020": 9}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,6 +169,14 @@ class AvFrame:
     def full_range(self) -> bool:
         """See `Frame.full_range`."""
         return self.picture.color_range == 2 or self.picture.format.name.startswith(("yuvj", "gray"))
+
+    @property
+    def matrix(self) -> Matrix:
+        """See `Frame.matrix`; planes made from an RGB source are BT.601."""
+        said = self.picture.colorspace
+        if said == _UNSPECIFIED and not self.picture.format.is_rgb:
+            return "bt709" if self.picture.height >= 720 or self.picture.width >= 1280 else "bt601"
+        return _MATRICES.get(said, "bt601")
 
     def luma(self, shrink: int = 1) -> Plane:
         """See `Frame.luma`."""
@@ -197,9 +215,7 @@ class AvFrame:
         import av
 
         picture = self.picture
-        matrix = None
-        if picture.colorspace == _UNSPECIFIED and not picture.format.is_rgb:
-            matrix = _ITU709 if picture.height >= 720 or picture.width >= 1280 else _ITU601
+        matrix = _SWSCALE[self.matrix] if picture.colorspace == _UNSPECIFIED and not picture.format.is_rgb else None
         try:
             return self.reformatter.reformat(
                 picture, width, height, name, src_colorspace=matrix, interpolation=scaler, threads=1
@@ -241,6 +257,7 @@ class ArrayFrame:
     key: bool = False
     interlaced: bool = False
     full_range: bool = False
+    matrix: Matrix = "bt709"
     time_guessed: bool = False
 
     def luma(self, shrink: int = 1) -> Plane:

@@ -137,14 +137,18 @@ def test_each_matrix_gives_back_the_colour(codec: str, pixel_format: str, colour
         tmp_path / "paint.mp4", [np.full((64, 64, 3), paint, np.uint8)] * 8,
         codec=codec, pixel_format=pixel_format, colour=colour,
     )  # fmt: skip
-    assert np.abs(next(iter(media.decode(path))).rgb()[32, 32].astype(int) - paint).max() <= 4
+    frame = next(iter(media.decode(path)))
+    assert np.abs(frame.rgb()[32, 32].astype(int) - paint).max() <= 4
+    assert frame.matrix == (colour or "bt601").removesuffix("-pq")
     assert media.probe(path).hdr == (colour == "bt2020-pq")
 
 
 def test_large_pictures_that_say_nothing_of_their_matrix_are_bt709(tmp_path: Path) -> None:
     picture = np.full((720, 1280, 3), (200, 60, 40), np.uint8)
     path = videos.write_video(tmp_path / "hd.mp4", [picture])  # written with BT.601, untagged
-    shown = next(iter(media.decode(path))).rgb()[300, 300].astype(int)
+    frame = next(iter(media.decode(path)))
+    assert frame.matrix == "bt709"
+    shown = frame.rgb()[300, 300].astype(int)
     assert np.abs(shown - (200, 60, 40)).max() > 8  # what a player shows of it, and not what was painted
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import pickle
 import subprocess
 import sys
@@ -72,6 +73,36 @@ def test_http_is_fetched_and_cleaned_up(server: str, tmp_path: Path) -> None:
     with pytest.raises(MediaError) as caught, media.local_copy(f"{server}/nothing.mp4"):
         pass
     assert caught.value.reason == "unreadable"
+
+
+def test_an_object_store_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real client against a real server that speaks S3."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        host, port = server.get_host_and_port()
+        client = boto3.client("s3", endpoint_url=f"http://{host}:{port}")
+        client.create_bucket(Bucket="raw-footage")
+        client.put_object(Bucket="raw-footage", Key="some/where/clip.mov", Body=bytes(range(256)) * 100)
+        client.close()
+        where = f"?scheme=http&endpoint_override={host}:{port}&region=us-east-1"
+        with media.local_copy(f"s3://raw-footage/some/where/clip.mov{where}") as local:
+            assert local.read_bytes() == bytes(range(256)) * 100
+            assert local.suffix == ".mov"
+        assert not local.exists()
+        with pytest.raises(MediaError) as caught, media.local_copy(f"s3://raw-footage/nothing.mov{where}"):
+            pass
+        assert caught.value.reason == "unreadable"
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize("uri", ["/no/such/file.mp4", "nothing://known/file.mp4", "http://127.0.0.1:9/closed.mp4"])

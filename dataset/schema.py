@@ -24,8 +24,7 @@ __all__ = [
     "Kind",
     "arrow_schema",
     "expert_schema",
-    "grade_schema",
-]
+    "grade_schema", "struct_type"]
 
 Kind = Literal["clip", "still", "pseudo", "synthetic"]
 KINDS: Final[tuple[Kind, ...]] = ("clip", "still", "pseudo", "synthetic")
@@ -49,55 +48,56 @@ def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     )
 
 
+def struct_type(*columns: Column) -> pa.StructType:
+    """Return the Arrow struct of `columns`, each field carrying its document as metadata."""
+    return pa.struct(list(arrow_schema(columns)))
+
+
 _f32, _f64, _i32, _i64, _str, _bool = pa.float32(), pa.float64(), pa.int32(), pa.int64(), pa.string(), pa.bool_()
 
 _RUN = Column("run_id", _str, "the run that wrote this row: runs/<run_id>.json", nullable=False)
 
-_CUT = pa.struct(
-    [
-        pa.field("frame", _i32, metadata={"doc": "first frame of the next shot"}),
-        pa.field("end_frame", _i32, metadata={"doc": "end of the transition, half-open; equals frame for a hard cut"}),
-        pa.field("time_s", _f64),
-        pa.field("kind", _str, metadata={"doc": "hard | dissolve | fade | wipe"}),
-        pa.field("score", _f32, metadata={"doc": "the detector's confidence, 0 to 1"}),
-        pa.field("detector", _str),
-    ]
+_CUT = struct_type(
+    Column("frame", _i32, "first frame of the next shot"),
+    Column("end_frame", _i32, "end of the transition, half-open; equals frame for a hard cut"),
+    Column("time_s", _f64, "timestamp of frame"),
+    Column("kind", _str, "hard | dissolve | fade | wipe"),
+    Column("score", _f32, "the detector's confidence, 0 to 1"),
+    Column("detector", _str, "the detector that found it"),
 )
 
-_KEYFRAME = pa.struct([pa.field("frame", _i32), pa.field("time_s", _f64), pa.field("jpeg", pa.binary())])
-
-STATEMENT_TYPE: Final = pa.struct(
-    [
-        pa.field("expert", _str),
-        pa.field("dimension", _str, metadata={"doc": "subject | count | appearance | action | setting | text | "
-                                                     "camera | light | style | quality"}),
-        pa.field("subject", _str),
-        pa.field("predicate", _str),
-        pa.field("value", _str),
-        pa.field("confidence", _f32, metadata={"doc": "0 to 1"}),
-        pa.field("first_frame", _i32),
-        pa.field("end_frame", _i32),
-    ]
+_KEYFRAME = struct_type(
+    Column("frame", _i32, "source frame number"),
+    Column("time_s", _f64, "its timestamp"),
+    Column("jpeg", pa.binary(), "the picture, JPEG"),
 )
+
+STATEMENT_TYPE: Final = struct_type(
+    Column("expert", _str, "who says it"),
+    Column("dimension", _str, "the part of a caption it belongs to: subject | count | appearance | action | setting | "
+           "text | camera | light | style | quality"),
+    Column("subject", _str, "what is spoken of"),
+    Column("predicate", _str, "what is said of it"),
+    Column("value", _str, "the value said"),
+    Column("confidence", _f32, "0 to 1"),
+    Column("first_frame", _i32, "first source frame it was seen in"),
+    Column("end_frame", _i32, "end of the frames it was seen in, half-open"),
+)  # fmt: skip
 """One thing an expert says of a clip, with its confidence and the frames it was seen in."""
 
-_TRIPLE = pa.struct(
-    [
-        pa.field("subject", _str),
-        pa.field("predicate", _str),
-        pa.field("object", _str),
-        pa.field("attributes", pa.list_(_str)),
-    ]
+_TRIPLE = struct_type(
+    Column("subject", _str, "the thing"),
+    Column("predicate", _str, "its relation or act"),
+    Column("object", _str, "what it is related to, or how"),
+    Column("attributes", pa.list_(_str), "attributes of the subject"),
 )
 
-_EVIDENCE = pa.struct(
-    [
-        pa.field("span", _str, metadata={"doc": "the words of the caption"}),
-        pa.field("dimension", _str),
-        pa.field("expert", _str),
-        pa.field("statement", _str, metadata={"doc": "the statement that supports them"}),
-        pa.field("score", _f32, metadata={"doc": "1 for a closed-class match, else the sentence cosine"}),
-    ]
+_EVIDENCE = struct_type(
+    Column("span", _str, "the words of the caption"),
+    Column("dimension", _str, "the part of the caption they belong to"),
+    Column("expert", _str, "the expert whose statement supports them"),
+    Column("statement", _str, "the statement"),
+    Column("score", _f32, "1 for a closed-class match, else the sentence cosine"),
 )
 
 _VIDEOS = (

@@ -31,7 +31,7 @@ for module in (system, data, model):
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; an error of ours is one line and its exit code."""
     try:
-        app(argv, standalone_mode=True)
+        app(argv, prog_name="rushes")
     except RushesError as error:
         sys.stderr.write(f"rushes: {error}\n")
         sys.exit(error.exit_code)

@@ -31,7 +31,7 @@ def _say(work: Any, as_json: bool) -> None:
 
 
 def run(
-    config: Annotated[Path, typer.Argument(help="A YAML config.")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML config.")],
     as_json: JsonFlag = False,
     check: Annotated[bool, typer.Option("--check", help="Validate, print the resolved config, and stop.")] = False,
 ) -> None:
@@ -59,7 +59,9 @@ def run(
 
 
 def curate(
-    sources: Annotated[list[str], typer.Argument(help="Files, folders or addresses of video and stills.")],
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="Files, folders or addresses of video and stills.")
+    ],
     out: Annotated[str, typer.Option("--out", "-o", help="The dataset root.")],
     detector: Annotated[
         str, typer.Option(help="Shot detector: cascade, adaptive, content, transnet, scenedetect:adaptive ...")
@@ -167,7 +169,8 @@ def caption(
 def augment(
     dataset: Dataset,
     images: Annotated[
-        list[str] | None, typer.Argument(help="Stills to ingest first; default: those already in.")
+        list[str] | None,
+        typer.Argument(metavar="[IMAGE...]", help="Stills to ingest first; default: those already in."),
     ] = None,
     motions: Annotated[str | None, typer.Option(help="Motions with commas; default: those of the config.")] = None,
     frames: Annotated[int | None, typer.Option(help="Frames in each pseudo-video.", min=1)] = None,
@@ -232,7 +235,9 @@ def shard(
 
 
 def query(
-    dataset: Dataset, sql: Annotated[str, typer.Argument(help="SQL over the views.")], as_json: JsonFlag = False
+    dataset: Dataset,
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="SQL over the views.")],
+    as_json: JsonFlag = False,
 ) -> None:
     """Ask the dataset in SQL; views: videos, clips, captions, shards, selections, rejects, funnel, wide, expert_NAME.
 

@@ -54,7 +54,9 @@ def train(
 
 
 def generate(
-    checkpoint: Annotated[Path, typer.Argument(help="A training run's folder, or one checkpoint.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A training run's folder, or one checkpoint.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the MP4 files and generated.json.")],
     prompt: Annotated[
         list[str] | None, typer.Option(help="What to show; give it several times for several clips.")
@@ -94,7 +96,9 @@ def generate(
 
 
 def evaluate(
-    inputs: Annotated[str, typer.Argument(help="A dataset, or a folder of videos with generated.json.")],
+    inputs: Annotated[
+        str, typer.Argument(metavar="INPUTS", help="A dataset, or a folder of videos with generated.json.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for grades as Parquet; default: a dataset's own grades/.")
     ] = None,

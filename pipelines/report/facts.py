@@ -94,7 +94,7 @@ class Facts:
 
 def ask(connection: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()) -> Rows:
     """Run a query and return its rows as dictionaries."""
-    return list(connection.execute(sql, list(values)).to_arrow_table().to_pylist())
+    return list(connection.sql(sql, params=list(values)).to_arrow_table().to_pylist())
 
 
 def file_name(uri: str) -> str:
@@ -147,14 +147,20 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     )[0]
     kinds = ask(connection, "SELECT kind, count(*) AS n, sum(duration_s) AS seconds FROM clips GROUP BY 1")
     counts["kinds"] = {row["kind"]: row["n"] for row in kinds}
-    shards = ask(connection, "SELECT count(*) AS n, coalesce(sum(octet_length(media)), 0) AS bytes, "
-                             "coalesce(sum(duration_s), 0) AS seconds FROM shards")[0]
+    shards = ask(
+        connection,
+        "SELECT count(*) AS n, coalesce(sum(octet_length(media)), 0)::BIGINT AS bytes, "
+        "coalesce(sum(duration_s), 0) AS seconds FROM shards",
+    )[0]
     return counts | {"shards": shards["n"], "shard_bytes": shards["bytes"], "shard_s": shards["seconds"]}
 
 
 def _funnel(connection: duckdb.DuckDBPyConnection, selection: str | None) -> tuple[int, int, tuple[FunnelRow, ...]]:
-    totals = ask(connection, "SELECT count(*) AS n, count(*) FILTER (kept) AS kept FROM selections WHERE selection = ?",
-                 [selection])[0]
+    totals = ask(
+        connection,
+        "SELECT count(*) AS n, count(*) FILTER (kept) AS kept FROM selections WHERE selection = ?",
+        [selection],
+    )[0]
     total = totals["n"]
     sql = "SELECT rule, predicate, rejected, rejected_alone FROM funnel WHERE selection = ?"
     rows = ask(connection, sql, [selection])
@@ -220,8 +226,10 @@ def _why(clip: Mapping[str, Any]) -> str:
 def _panels(
     connection: duckdb.DuckDBPyConnection, selection: str | None, rules: Sequence[tuple[str, str]]
 ) -> tuple[Panel, ...]:
-    types = ask(connection, "SELECT column_name AS name, data_type AS type FROM information_schema.columns "
-                            "WHERE table_name = 'clips'")
+    types = ask(
+        connection,
+        "SELECT column_name AS name, data_type AS type FROM information_schema.columns WHERE table_name = 'clips'",
+    )
     numeric = {row["name"] for row in types if row["type"] in {"FLOAT", "DOUBLE", "INTEGER", "BIGINT"}}
     bounds = bounds_of(rules)
     ordered = [*(c for c in columns_named(rules) if c in bounds), *_USUAL]
@@ -275,14 +283,17 @@ def _cameras(connection: duckdb.DuckDBPyConnection) -> Rows:
 
 
 def _models(connection: duckdb.DuckDBPyConnection) -> Rows:
-    found = ask(connection, "SELECT DISTINCT table_name AS view FROM information_schema.tables "
-                            "WHERE table_name LIKE 'expert\\_%' ESCAPE '\\' ORDER BY 1")
+    found = ask(
+        connection,
+        "SELECT DISTINCT table_name AS view FROM information_schema.tables "
+        "WHERE table_name LIKE 'expert\\_%' ESCAPE '\\' ORDER BY 1",
+    )
     rows: Rows = []
     for view in (row["view"] for row in found):
         rows += ask(
             connection,
             f"SELECT ? AS role, version, model, model_hash AS hash, count(*) AS clips, "
-            f"count(*) FILTER (error IS NOT NULL) AS errors FROM \"{view}\" GROUP BY ALL ORDER BY clips DESC",
+            f'count(*) FILTER (error IS NOT NULL) AS errors FROM "{view}" GROUP BY ALL ORDER BY clips DESC',
             [view.removeprefix("expert_")],
         )
     rows += ask(

@@ -247,7 +247,9 @@ def _grade_cell(figure: Figure | None, scale: tuple[float, float]) -> GradeCell 
     if figure.mean is None:
         return GradeCell("-", "", f"no value in {figure.missing} samples", "")
     text = nice_number(figure.mean)
-    span = "" if figure.low is None or figure.high is None else f"{nice_number(figure.low)} to {nice_number(figure.high)}"
+    span = ""
+    if figure.low is not None and figure.high is not None:
+        span = f"{nice_number(figure.low)} to {nice_number(figure.high)}"
     title = f"{figure.title}: mean {text}" + (f", 95% interval {span}" if span else f", {figure.note}")
     note = figure.note or (f"{figure.missing} without a value" if figure.missing else None)
     return GradeCell(text, span, note, interval(figure.low, figure.mean, figure.high, scale, title))

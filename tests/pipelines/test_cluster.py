@@ -50,9 +50,10 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         log.close()
 
 
@@ -80,7 +81,7 @@ def config_of(folder: Path, name: str, sources: Path, engine: str) -> Path:
                 "experts": ["colour", "motion"],
                 "rules": {"long_enough": "kind = 'still' or duration_s >= 0.5"},
                 "captions": {"backend": "template"},
-                "pseudo": {"motions": ["zoom_in"], "frames": 8, "height_px": 64},
+                "pseudo": {"motions": ["zoom_in"], "frames": 16, "height_px": 64},
                 "engine": {"kind": engine},
             }
         )
@@ -95,12 +96,12 @@ def test_a_submitted_job_writes_what_a_local_run_writes(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, head: dict[str, str]
 ) -> None:
     sources = tmp_path_factory.mktemp("sources")
-    videos.write_video(sources / "a.mp4", videos.numbered_frames(40, 128, 96))
-    videos.write_video(sources / "b.mp4", videos.numbered_frames(30, 96, 64))
+    videos.write_video(sources / "a.mp4", videos.scene_frames(40))
+    videos.write_video(sources / "b.mp4", videos.scene_frames(30, 96, 64, seed=1))
     (sources / "empty.mp4").touch()
     import media
 
-    (sources / "still.jpg").write_bytes(media.jpeg(next(iter(videos.numbered_frames(1, 128, 96)))))
+    (sources / "still.jpg").write_bytes(media.jpeg(next(iter(videos.scene_frames(1, seed=2)))))
     local = config_of(tmp_path, "local", sources, "local")
     remote = config_of(tmp_path, "remote", sources, "ray")
     subprocess.run([sys.executable, "-m", "pipelines", "run", str(local)], check=True, cwd=ROOT)

@@ -13,6 +13,7 @@ tables do not.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,6 +45,7 @@ _LOCK: Final = (
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
+_UNREADABLE: Final = re.compile(r"reading the stream registered as '.*' failed")
 _RULES: Final = pa.schema(
     {"selection": pa.string(), "position": pa.int32(), "rule": pa.string(), "predicate": pa.string(),
      "rejected_null": pa.int64()}
@@ -114,8 +116,9 @@ def query_on(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
         with _trimmed_wide(connection, sql, columns):
             return connection.sql(sql).to_arrow_table()
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        if "arrow_scan" in str(error) or not isinstance(error, duckdb.Error):
-            raise CorruptionError(f"a part of the dataset cannot be read: {explain(error, (), ())}") from error
+        if _UNREADABLE.search(str(error)) or not isinstance(error, duckdb.Error):
+            said = " ".join(str(error).split())
+            raise CorruptionError(f"the dataset is damaged; `rushes verify` says where. {said}") from error
         raise QueryError(explain(error, (name for names in columns.values() for name in names), columns)) from error
 
 

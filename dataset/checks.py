@@ -35,7 +35,7 @@ PROBLEMS: Final = {
 """What can be found, and what it means."""
 
 _ID: Final = re.compile(r"(?P<video>.+):(?P<first>\d+)-(?P<end>\d+)(@\w+)?")
-_HEAVY: Final = {"media", "keyframes", "affine"}
+_HEAVY: Final = {"clips": {"keyframes", "affine"}, "shards": {"media"}}
 _CLOSED: Final[dict[str, dict[str, set[str]]]] = {
     "videos": {"status": {"ok", "quarantined"}, "media": {"video", "image"}},
     "clips": {"kind": {*KINDS}},
@@ -109,8 +109,9 @@ def _part(root: Root, table: str, name: str, known: _Known, seen: set[str], medi
             yield from wrong
             if any(problem.kind == "wrong_schema" for problem in wrong):
                 return
-            light = [column for column in file.schema_arrow.names if column not in _HEAVY]
-            heavy = [column for column in file.schema_arrow.names if column in _HEAVY] if media else []
+            weighty = _HEAVY.get(table.partition("/")[0], set())
+            light = [column for column in file.schema_arrow.names if column not in weighty]
+            heavy = [column for column in file.schema_arrow.names if column in weighty] if media else []
             for group in range(file.num_row_groups):
                 rows = file.read_row_group(group, columns=light).to_pylist()
                 yield from _rows(table, rows, known, seen)
@@ -143,7 +144,7 @@ def _rows(
 ) -> Iterator[Problem]:
     base = table.partition("/")[0]
     key = {"videos": "video_id", "grades": "sample_id"}.get(base, "clip_id")
-    needed = [field.name for field in schema_of(table) if not field.nullable and field.name not in _HEAVY]
+    needed = [field.name for field in schema_of(table) if not field.nullable and field.name not in _HEAVY.get(base, ())]
     for row in rows:
         name = str(row[key])
         for column in needed:

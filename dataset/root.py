@@ -38,6 +38,7 @@ GROUPS: Final = ("experts", "selections", "shards", "grades")
 
 _LAYOUT: Final = 1
 _TABLE: Final = re.compile(r"(videos|clips|captions)|(experts|selections|shards|grades)/[A-Za-z0-9][A-Za-z0-9_.-]*")
+_STORE: Final = re.compile(r"AWS Error|google::cloud|[Cc]url")
 _FOOTER_THREADS: Final = 16
 
 
@@ -245,7 +246,7 @@ class Root:
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise CorruptionError(f"{self.uri}: {name} cannot be read: {error}") from error
         except OSError as error:
-            if "arquet" in str(error) or "thrift" in str(error):
+            if error.errno is None and not _STORE.search(str(error)):  # neither the system nor the store: the content
                 raise CorruptionError(f"{self.uri}: {name} cannot be read: {error}") from error
             if self.local:
                 raise DatasetError(f"{self.uri}: {name}: {error}") from error

@@ -113,9 +113,10 @@ def select(root: Root, rules: Rules, name: str = DEFAULT_SELECTION, *, run_id: s
     connection = connect(root)
     try:
         ids, passed, null = _verdicts(connection, rules)
-        if not ids.equals(query_on(connection, "SELECT clip_id FROM clips").column("clip_id")):
-            order = pc.sort_indices(ids)  # a join gives rows in any order; what is written has one
-            ids, passed, null = ids.take(order), passed[:, order], null[:, order]
+        in_order = query_on(connection, "SELECT clip_id FROM clips").column("clip_id")
+        if not ids.equals(in_order):  # a join gives rows in any order; what is written has that of the clips
+            order = pc.index_in(in_order, value_set=ids)
+            ids, passed, null = in_order, passed[:, order], null[:, order]
     finally:
         connection.close()
     funnel = _funnel(rules, passed, null)

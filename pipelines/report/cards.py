@@ -15,7 +15,7 @@ from pipelines.report.embed import Strip, make_strip
 from pipelines.report.facts import Rows, ask, clock, file_name
 from pipelines.report.svg import nice_number, vectors
 
-__all__ = ["Card", "Piece", "by_source", "camera_compass", "choose", "make_cards", "mark"]
+__all__ = ["Card", "Piece", "by_source", "camera_compass", "choose", "choose_moves", "make_cards", "mark"]
 
 _SHOWN_VALUES: Final = (
     ("flow_mean_px_per_s", "motion", "px/s"), ("object_motion_px_per_s", "object motion", "px/s"),
@@ -23,6 +23,7 @@ _SHOWN_VALUES: Final = (
     ("luma_mean", "luma", ""), ("contrast_rms", "contrast", "levels"), ("colourfulness", "colourfulness", ""),
     ("camera_confidence", "camera confidence", ""), ("frozen_fraction", "frozen", ""),
 )  # fmt: skip
+_MOVES: Final = ("zoom_in", "zoom_out", "pan_left", "pan_right", "pan_up", "pan_down")
 _ASKED: Final = {"pan_up": "tilt up", "pan_down": "tilt down"}
 
 
@@ -82,6 +83,17 @@ def choose(
         [selection, most],
     )
     return [row["clip_id"] for row in rows], count
+
+
+def choose_moves(connection: duckdb.DuckDBPyConnection, most: int) -> tuple[list[str], int]:
+    """Return ids of at most `most` pseudo-videos, whole sources first, and how many there are."""
+    rows = ask(
+        connection,
+        "SELECT clip_id FROM clips WHERE kind IN ('pseudo', 'synthetic') ORDER BY uri, "
+        "list_position(?, motion), motion",
+        [list(_MOVES)],
+    )
+    return [row["clip_id"] for row in rows[:most]], len(rows)
 
 
 def make_cards(

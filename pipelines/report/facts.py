@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ class Source:
     line: str
     clips: int
     kept: int
+    cuts: int
     chart: str
     rights: str
 
@@ -201,10 +203,11 @@ def _source(video: Mapping[str, Any], clips: Rows) -> Source:
     if video["media"] == "image":
         pseudo = [c for c in clips if c["kind"] == "pseudo"]
         line = " · ".join(part for part in (video["container"], size) if part)
-        return Source(name, video["uri"], "image", line, len(pseudo), sum(bool(c["kept"]) for c in pseudo), "", rights)
+        kept = sum(bool(c["kept"]) for c in pseudo)
+        return Source(name, video["uri"], "image", line, len(pseudo), kept, 0, "", rights)
     own = [c for c in clips if c["kind"] == "clip"]
     rate = f"{video['fps']:.4g} fps" + (" (variable)" if video["variable_frame_rate"] else "") if video["fps"] else ""
-    parts = (video["codec"], size, rate, clock(video["duration_s"]), f"{len(video['cuts'] or [])} cuts")
+    parts = (video["codec"], size, rate, clock(video["duration_s"]))
     segments = [
         Segment(c["start_s"], c["end_s"], _verdict(c), f"{clock(c['start_s'])} to {clock(c['end_s'])}: {_why(c)}")
         for c in own
@@ -212,7 +215,8 @@ def _source(video: Mapping[str, Any], clips: Rows) -> Source:
     title = f"{name}: {len(own)} clips, {len(video['cuts'] or [])} cuts"
     chart = timeline(segments, video["cuts"] or [], video["duration_s"] or 0.0, title)
     kept = sum(bool(c["kept"]) for c in own)
-    return Source(name, video["uri"], "video", " · ".join(p for p in parts if p), len(own), kept, chart, rights)
+    line = " · ".join(p for p in parts if p)
+    return Source(name, video["uri"], "video", line, len(own), kept, len(video["cuts"] or []), chart, rights)
 
 
 def _verdict(clip: Mapping[str, Any]) -> str:
@@ -233,9 +237,9 @@ def _panels(
     numeric = {row["name"] for row in types if row["type"] in {"FLOAT", "DOUBLE", "INTEGER", "BIGINT"}}
     bounds = bounds_of(rules)
     ordered = [*(c for c in columns_named(rules) if c in bounds), *_USUAL]
-    chosen = [column for column in dict.fromkeys(ordered) if column in numeric][:_PANELS]
+    chosen = [column for column in dict.fromkeys(ordered) if column in numeric]
     panels = (_panel(connection, selection, column, bounds.get(column, [])) for column in chosen)
-    return tuple(panel for panel in panels if panel is not None)
+    return tuple(islice((panel for panel in panels if panel is not None), _PANELS))
 
 
 def _panel(
@@ -252,6 +256,10 @@ def _panel(
     log = low >= 0 and spread["q98"] > _SKEW * max(spread["q02"], 1e-6) and spread["middle"] > 0
     if log:
         low = max(low, float(spread["middle"]) / 1000, 1e-3)
+    reach = high - low
+    for bound in bounds:  # a threshold a little outside is shown in its place, one far away at the edge
+        if low - reach <= bound.value <= high + reach and (not log or bound.value > 0):
+            low, high = min(low, bound.value), max(high, bound.value)
     x, start, end = (column, low, high)
     if log:
         x, start, end = f"ln(greatest({column}, {low!r}))", math.log(low), math.log(high)
@@ -288,17 +296,17 @@ def _models(connection: duckdb.DuckDBPyConnection) -> Rows:
         "SELECT DISTINCT table_name AS view FROM information_schema.tables "
         "WHERE table_name LIKE 'expert\\_%' ESCAPE '\\' ORDER BY 1",
     )
+    counts = "count(*) AS clips, count(*) FILTER (error IS NOT NULL) AS errors"
     rows: Rows = []
     for view in (row["view"] for row in found):
-        rows += ask(
-            connection,
-            f"SELECT ? AS role, version, model, model_hash AS hash, count(*) AS clips, "
-            f'count(*) FILTER (error IS NOT NULL) AS errors FROM "{view}" GROUP BY ALL ORDER BY clips DESC',
-            [view.removeprefix("expert_")],
-        )
-    rows += ask(
-        connection,
-        "SELECT 'captions, ' || backend AS role, NULL AS version, model, model_hash AS hash, count(*) AS clips, "
-        "count(*) FILTER (error IS NOT NULL) AS errors FROM captions GROUP BY ALL ORDER BY clips DESC",
-    )
-    return rows
+        sql = f'SELECT ? AS role, model, model_hash AS hash, {counts} FROM "{view}" GROUP BY ALL ORDER BY clips DESC'
+        rows += ask(connection, sql, [view.removeprefix("expert_")])
+    merged: dict[tuple[str | None, str | None], dict[str, Any]] = {}
+    for row in rows:
+        known = merged.setdefault((row["model"], row["hash"]), {**row, "roles": []})
+        known["roles"].append(row["role"])
+        known["errors"] = max(known["errors"], row["errors"])
+    captions = f"SELECT backend, model, model_hash AS hash, {counts} FROM captions GROUP BY ALL ORDER BY clips DESC"
+    writers = [{**row, "roles": [f"captions ({row['backend']})"]} for row in ask(connection, captions)]
+    ordered = sorted(merged.values(), key=lambda row: (row["model"] is None, row["roles"]))
+    return [*ordered, *writers]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -159,12 +160,13 @@ def _as_row(row: Any) -> dict[str, Any]:
 
 
 def _smooth(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the exponential mean with a memory of a twentieth of the run, unbiased at its start."""
-    decay = 1 - 1 / max(2.0, len(points) / 20)
-    total, weight, out = 0.0, 0.0, []
-    for step, loss in points:
-        total, weight = decay * total + (1 - decay) * loss, decay * weight + (1 - decay)
-        out.append((step, total / weight))
+    """Return the mean over a twentieth of the run around each step: it does not lag, as a running mean would."""
+    sums = [0.0, *accumulate(loss for _, loss in points)]
+    reach = max(1, len(points) // 40)
+    out = []
+    for i, (step, _) in enumerate(points):
+        near = min(reach, i, len(points) - 1 - i)  # the window stays centred to both ends
+        out.append((step, (sums[i + near + 1] - sums[i - near]) / (2 * near + 1)))
     return out
 
 
@@ -204,7 +206,7 @@ def _playable(clip: Generated, row: Mapping[str, Any] | None, budget: Budget) ->
 
 def grade_table(sets: Mapping[str, Sequence[Mapping[str, Any]]]) -> GradeTable | None:
     """Lay the grades of several sets side by side, each row on one scale. None when there are no grades."""
-    filled = {name: rows for name, rows in sets.items() if rows}
+    filled = dict(sorted(((n, r) for n, r in sets.items() if r), key=lambda item: (-len(item[1]), item[0])))
     if not filled:
         return None
     first = next(iter(filled.values()))[0]
@@ -251,5 +253,6 @@ def _grade_cell(figure: Figure | None, scale: tuple[float, float]) -> GradeCell 
     if figure.low is not None and figure.high is not None:
         span = f"{nice_number(figure.low)} to {nice_number(figure.high)}"
     title = f"{figure.title}: mean {text}" + (f", 95% interval {span}" if span else f", {figure.note}")
-    note = figure.note or (f"{figure.missing} without a value" if figure.missing else None)
+    few = f"{figure.prompts} {'prompt' if figure.prompts == 1 else 'prompts'}, too few"
+    note = few if figure.note else f"{figure.missing} without a value" if figure.missing else None
     return GradeCell(text, span, note, interval(figure.low, figure.mean, figure.high, scale, title))

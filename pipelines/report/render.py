@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +22,7 @@ __all__ = ["write_report"]
 
 _KEPT: Final = 24
 _REJECTED: Final = 12
-_PSEUDO: Final = 36
+_PSEUDO: Final = 48
 _GENERATED_BYTES: Final = 3_000_000
 _PSEUDO_BYTES: Final = 1_500_000
 _TEMPLATES: Final = resources.files("pipelines.report").joinpath("templates")
@@ -77,7 +78,7 @@ def _context(root: Root, connection: Any, selection: str | None) -> dict[str, An
     found = facts.gather(connection, selection)
     kept, kept_total = cards.choose(connection, selection, "c.kind = 'clip' AND coalesce(s.kept, true)", _KEPT)
     lost, lost_total = cards.choose(connection, selection, "c.kind = 'clip' AND NOT s.kept", _REJECTED)
-    pseudo, pseudo_total = cards.choose(connection, selection, "c.kind IN ('pseudo', 'synthetic')", _PSEUDO)
+    pseudo, pseudo_total = cards.choose_moves(connection, _PSEUDO)
     made = {name: cards.make_cards(root, connection, selection, ids)
             for name, ids in (("kept", kept), ("lost", lost), ("pseudo", pseudo))}  # fmt: skip
     return {
@@ -91,7 +92,6 @@ def _context(root: Root, connection: Any, selection: str | None) -> dict[str, An
         "pseudo_shown": len(made["pseudo"]),
         "videos": _videos(root, pseudo),
         "compass": cards.camera_compass(connection),
-        "licences": _licences(),
     }
 
 
@@ -111,12 +111,19 @@ def _stored_grades(root: Root) -> dict[str, list[dict[str, Any]]]:
     return {name: root.read(f"grades/{name}").to_pylist() for name in root.names("grades")}
 
 
+@cache
 def _licences() -> dict[str, str]:
     """Return the licence of every model that a profile of Rushes names."""
     from experts import weights
 
-    roles = weights.load_profile("standard").roles.values()
-    return {role.model: role.license for role in (*roles, *weights.load_profile("embedded").roles.values())}
+    profiles = (weights.load_profile(name) for name in ("standard", "embedded"))
+    return {role.model: role.license for profile in profiles for role in profile.roles.values()}
+
+
+def _licence(model: str | None) -> str:
+    """Return the licences of the models that `model` names, which may be several in one name."""
+    known = _licences()
+    return ", ".join(dict.fromkeys(known[name] for name in known if model and name in model))
 
 
 def _environment() -> jinja2.Environment:
@@ -132,11 +139,13 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals["inline"] = inline
     environment.filters |= {"clock": facts.clock, "nice": nice_number, "file_name": facts.file_name, "bytes": _bytes,
-                            "span": _span, "plural": _plural, "svg": Markup}  # fmt: skip
+                            "span": _span, "plural": _plural, "svg": Markup, "licence": _licence}  # fmt: skip
     return environment
 
 
 def _bytes(size: float) -> str:
+    if size < 1000:
+        return f"{size:.0f} B"
     return f"{nice_number(size / 1e6)} MB" if size >= 1e5 else f"{size / 1e3:.3g} kB"
 
 

@@ -6,7 +6,7 @@ Every chart has a `<title>`, so that a reader who does not see it knows what it 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -64,7 +64,7 @@ def nice_number(value: float) -> str:
             return f"{value / divisor:.3g}{suffix}"
     if size >= 1000:
         return f"{value:.0f}"
-    return f"{value:.3g}" if size >= 0.01 else f"{value:.1e}"
+    return f"{value:.3g}" if size >= 0.001 else f"{value:.0e}"
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
@@ -130,14 +130,15 @@ def histogram(data: Histogram, bounds: Sequence[Bound], title: str) -> str:
     return _svg(width, height, title, body, "chart histogram")
 
 
-def _bound_marks(bounds: Sequence[Bound], place: object, top: float, base: float, data: Histogram) -> list[str]:
+def _bound_marks(
+    bounds: Sequence[Bound], place: Callable[[float], float], top: float, base: float, data: Histogram
+) -> list[str]:
     marks = []
     for bound in bounds:
-        x = place(bound.value)  # type: ignore[operator]
+        x = place(bound.value)
         sign = "≥" if bound.passing == "above" else "≤"
         outside = not data.low <= bound.value <= data.high
-        anchor = "start" if x < 150 else "end"
-        shift = 4 if anchor == "start" else -4
+        anchor, shift = ("start", 4) if x < 150 else ("end", -4)
         css = "bound far" if outside else "bound"
         marks.append(_line(x, top - 4, x, base, css))
         marks.append(_text(x + shift, top - 6, f"{sign} {nice_number(bound.value)}", "t bound-label", anchor))

@@ -17,6 +17,7 @@ __all__ = [
     "FUNCTION",
     "GENDERED",
     "GENERAL",
+    "HYPONYMS",
     "MOVES",
     "NEGATIONS",
     "NUMBERS",
@@ -235,21 +236,24 @@ DEGREES: Final[dict[str, str]] = {
 """Words that say how much; each needs a statement that says as much."""
 
 SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
-    "dim": ("dark", "low-key", "low"), "dark": ("dim", "low-key"), "bright": ("high-key",),
+    "dim": ("dark", "low-key"), "dark": ("dim", "low-key"), "bright": ("high-key",),
     "close-up": ("closeup", "close"), "wide": ("long",), "sign": ("text",), "caption": ("text",),
     "people": ("person",), "persons": ("person",), "human": ("person",), "humans": ("person",), "kitty": ("cat",),
+    "feline": ("cat",), "airplane": ("aeroplane", "plane"), "plane": ("aeroplane",), "infant": ("baby",),
+    "aircraft": ("aeroplane", "airliner", "plane"), "lorry": ("truck",), "truck": ("lorry",),
+    "coast": ("shore", "seashore"), "seashore": ("shore", "coast"), "speaks": ("talks",), "talks": ("speaks",),
     "bicycle": ("bike",), "bike": ("bicycle",), "automobile": ("car",), "auto": ("car",), "photo": ("picture",),
     "slowly": ("slow",), "slow": ("slowly",), "gently": ("slow", "gentle"), "quickly": ("fast", "quick"),
     "fast": ("quick", "quickly"), "rapidly": ("fast", "quick"), "warm": ("warmly",), "cool": ("cold",),
     "cold": ("cool",), "indoors": ("indoor", "interior"), "outdoors": ("outdoor", "exterior"), "indoor": ("indoors",),
     "outdoor": ("outdoors",), "still": ("static",), "static": ("still", "stationary"), "hue": ("colour",),
     "tone": ("colour",), "writing": ("text",), "lettering": ("text",), "words": ("text",), "lively": ("strong",),
-    "boat": ("ship",), "ship": ("boat",), "mug": ("cup",), "puppy": ("dog",), "kitten": ("cat",), "crisp": ("sharp",),
-    "sharp": ("crisp",), "blurred": ("blurry", "soft"), "blurry": ("blurred", "soft"), "soft": ("blurred",),
+    "crisp": ("sharp",), "sharp": ("crisp",), "blurred": ("blurry", "soft"),
+    "blurry": ("blurred", "soft"), "soft": ("blurred",),
 }
 """`word -> words that entail it`: one direction each, so that a hypernym may be written for its hyponym."""
 
-_HYPERNYMS: Final = {
+HYPONYMS: Final = {
     "animal": "cat dog horse cow sheep bird fish rabbit squirrel bear lion tiger elephant fox tabby terrier retriever "
               "monkey deer goat pig duck goose chicken",
     "cat": "tabby siamese persian kitten",
@@ -257,8 +261,16 @@ _HYPERNYMS: Final = {
     "vehicle": "car truck bus bicycle bike motorcycle van train tram tractor lorry taxi jeep limousine",
     "car": "convertible taxi cab jeep limousine minivan",
     "bird": "duck goose hen cock eagle owl parrot finch robin jay magpie sparrow gull",
-    "person": "man woman boy girl child face pedestrian rider cyclist player",
+    "person": "man woman boy girl child pedestrian rider cyclist player",
+    "boat": "canoe kayak yacht ferry gondola lifeboat speedboat catamaran",
+    "building": "church temple castle mosque palace barn house cottage hut tower",
+    "instrument": "guitar piano violin cello drum trumpet flute harp saxophone",
+    "place": "shore mountain street kitchen",
+    "food": "pizza burger fruit vegetable bread cake soup coffee espresso",
+    "plant": "flower tree mushroom",
+    "fruit": "apple orange lemon banana strawberry fig pineapple",
 }
+"""A word, and words each of which entails it. The list is one-way: a vehicle is no car."""
 
 
 # -- stems ----------------------------------------------------------------------------------------------------------
@@ -305,11 +317,18 @@ def stem(word: str) -> str:
 
 @lru_cache(maxsize=4096)
 def entailing(word: str) -> frozenset[str]:
-    """Return the stems that entail `word` (itself, its synonyms, its hyponyms)."""
+    """Return the stems that entail `word`: its own, those of its listed synonyms and of its listed hyponyms."""
     base = stem(word)
-    found = {base, *(stem(s) for s in SYNONYMS.get(word.lower(), ())), *(stem(s) for s in SYNONYMS.get(base, ()))}
-    found.update(stem(h) for h in _HYPERNYMS.get(word.lower(), _HYPERNYMS.get(base, "")).split())
-    return frozenset(found)
+    by_stem = _entailing_by_stem()
+    return frozenset({base}) | by_stem.get(base, frozenset())
+
+
+@lru_cache(maxsize=1)
+def _entailing_by_stem() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for word, others in (*SYNONYMS.items(), *((w, tuple(h.split())) for w, h in HYPONYMS.items())):
+        found.setdefault(stem(word), set()).update(stem(o) for o in others)
+    return {base: frozenset(stems) for base, stems in found.items()}
 
 
 def is_plural(word: str) -> bool:

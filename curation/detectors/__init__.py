@@ -36,11 +36,32 @@ def _threshold() -> Detector:
     return Fades()
 
 
+def _gradual() -> Detector:
+    from curation.detectors.gradual import Gradual
+
+    return Gradual()
+
+
+def _transnet() -> Detector:
+    from curation.detectors.transnet import TransNet
+
+    return TransNet()
+
+
+def _cascade() -> Detector:
+    from curation.detectors.cascade import Cascade
+
+    return Cascade()
+
+
 _MAKERS: Final[dict[str, Callable[[], Detector]]] = {
     "adaptive": _adaptive,
+    "cascade": _cascade,
     "content": _content,
+    "gradual": _gradual,
     "histogram": _histogram,
     "threshold": _threshold,
+    "transnet": _transnet,
 }
 NAMES: Final[tuple[str, ...]] = tuple(_MAKERS)
 """Every detector that can be asked for by name."""

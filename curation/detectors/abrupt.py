@@ -57,7 +57,7 @@ class Evidence:
         return float(1 / (1 + np.exp(-score)))
 
 
-_WEIGHTS: Final = (-8.0, 1.5, 2.0, 3.0, -4.0, 5.0)
+_WEIGHTS: Final = (-1.6, 0.0, 2.8, 0.7, -6.4, 1.0)
 
 
 class Abrupt:

@@ -83,7 +83,7 @@ def fit_camera(
         return None
     # What the flow falls short of, it falls short of everywhere: what is left of it is taken from its own fit.
     linear = np.asarray(matrix[:, :2] - np.eye(2), np.float32)
-    model = points @ linear.T + np.asarray(matrix[:, 2], np.float32)
+    model = np.asarray(points @ linear.T + np.asarray(matrix[:, 2], np.float32), np.float32)
     matrix = _refine(before, after, np.asarray(matrix, np.float64))
     a, b = float(matrix[0, 0]), float(matrix[1, 0])
     scale = hypot(a, b)
@@ -134,7 +134,8 @@ def _refine(before: Plane, after: Plane, matrix: npt.NDArray[np.float64]) -> npt
         weight = 1 / (1 + (error / (2 * spread)) ** 2)
         slopes = np.stack([gx * x[inside] + gy * y[inside], gy * x[inside] - gx * y[inside], gx, gy])
         weighted = slopes * weight
-        step = np.linalg.lstsq(weighted @ slopes.T + 1e-3 * np.eye(4, dtype=np.float32), weighted @ error, rcond=None)[0]
+        # Damped: a picture with slopes one way only says nothing of the other.
+        step = np.linalg.solve(weighted @ slopes.T + 1e-3 * np.eye(4, dtype=np.float32), weighted @ error)
         found[0, 0] = found[1, 1] = found[0, 0] + step[0]
         found[1, 0] += step[1]
         found[0, 1] = -found[1, 0]

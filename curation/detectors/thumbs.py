@@ -1,0 +1,36 @@
+"""The last frames as TransNetV2 wants to see them, kept small and converted only when they are asked for."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from curation.planes import Plane, View, area, yuv_to_rgb
+
+__all__ = ["HEIGHT", "WIDTH", "Thumbs"]
+
+WIDTH, HEIGHT = 48, 27
+
+
+class Thumbs:
+    """The last `length` frames: small planes, 20 to 90 kB each."""
+
+    def __init__(self, length: int) -> None:
+        self._held: deque[tuple[int, Plane, Plane, Plane, bool]] = deque(maxlen=length)
+
+    def push(self, view: View) -> None:
+        """Keep the frame."""
+        self._held.append((view.index, view.y, view.u, view.v, view.bt709))
+
+    def frames(self, first: int, end: int) -> tuple[int, npt.NDArray[np.uint8]]:
+        """Return the first frame number held within `first` to `end`, and the frames: uint8 (N, 27, 48, 3) RGB."""
+        chosen = [held for held in self._held if first <= held[0] < end]
+        pictures = [_thumb(y, u, v, bt709) for _, y, u, v, bt709 in chosen]
+        stack = np.stack(pictures) if pictures else np.zeros((0, HEIGHT, WIDTH, 3), np.uint8)
+        return (chosen[0][0] if chosen else first), stack
+
+
+def _thumb(y: Plane, u: Plane, v: Plane, bt709: bool) -> npt.NDArray[np.uint8]:
+    return yuv_to_rgb(area(y, WIDTH, HEIGHT), area(u, WIDTH, HEIGHT), area(v, WIDTH, HEIGHT), bt709=bt709)

@@ -30,7 +30,6 @@ LANDMARKS: Final = ("right eye", "left eye", "nose", "mouth", "right ear", "left
 
 _Floats = npt.NDArray[np.float32]
 _OVERLAP: Final = 0.3  # intersection over union from which two answers are one face
-_MIN_SCORE: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +48,11 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class _Grid:
-    """The anchors of a network: for each (stride, anchors per cell), on an input of `side` pixels."""
+    """The anchors of a network: for each (stride, anchors per cell), on an input of `side` pixels; its least score."""
 
     side: int
     layers: tuple[tuple[int, int], ...]
+    min_score: float
 
     def centres(self) -> _Floats:
         """Return the anchors' centres [A, 2] as (x, y) in 0 to 1, row by row."""
@@ -65,8 +65,8 @@ class _Grid:
         return np.concatenate(parts)
 
 
-_SHORT: Final = _Grid(128, ((8, 2), (16, 6)))
-_FULL: Final = _Grid(192, ((4, 1),))
+_SHORT: Final = _Grid(128, ((8, 2), (16, 6)), 0.7)  # sees faces in textures and drawings up to 0.65
+_FULL: Final = _Grid(192, ((4, 1),), 0.6)
 
 
 @functools.lru_cache(maxsize=4)
@@ -91,7 +91,7 @@ class FaceDetector:
         self._memo: FrameMemo[tuple[Face, ...]] = FrameMemo()
 
     def detect(self, frame: Rgb) -> tuple[Face, ...]:
-        """Return the faces of a picture with a score of at least 0.6, largest first."""
+        """Return the faces of a picture that count, largest first."""
         return self._memo.get(frame, self._detect)
 
     def _detect(self, picture: Rgb) -> tuple[Face, ...]:
@@ -135,7 +135,7 @@ class _Network:
         self._interpreter.invoke()
         logits = self._interpreter.get_tensor(self._scores)[0, :, 0]
         scores = 1 / (1 + np.exp(-np.clip(logits, -60, 60)))
-        keep = scores >= _MIN_SCORE
+        keep = scores >= self._grid.min_score
         raw = self._interpreter.get_tensor(self._boxes)[0][keep].reshape(-1, 8, 2)
         points = raw.copy()
         points[:, [0, 2, 3, 4, 5, 6, 7]] += self._centres[keep][:, None] * self._grid.side

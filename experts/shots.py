@@ -106,9 +106,9 @@ class Shots:
         frames = _frames(view)
         if frames is None or len(frames) == 0:
             return {"missed_cut_probability": None, "missed_cut_frame": None, "frames_seen": 0}
-        inside = self._transnet.probabilities(frames)[_EDGE : max(_EDGE, len(frames) - _EDGE - 1)]
-        if len(inside) == 0:
+        if len(frames) <= 2 * _EDGE + 1:
             return {"missed_cut_probability": 0.0, "missed_cut_frame": None, "frames_seen": len(frames)}
+        inside = self._transnet.probabilities(frames)[_EDGE : len(frames) - _EDGE - 1]
         at = int(inside.argmax())
         return {
             "missed_cut_probability": float(inside[at]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Final
 
@@ -120,7 +121,7 @@ def _parts(sentence: str) -> list[str]:
 
 def _tidied(text: str) -> str:
     """Mend what deletion leaves: doubled spaces, a space before a comma, `a` before a vowel."""
-    text = re.sub(r"\s+", " ", text).replace(" ,", ",").replace(" .", ".").strip()
+    text = re.sub(r"\s+", " ", text).replace(" ,", ",").replace(" .", ".").replace(",.", ".").strip()
     text = re.sub(r"\b([Aa]) (?=[aeioAEIO])(?!one\b)", r"\1n ", text)
     text = re.sub(r"\b([Aa])n (?=[^aeiouAEIOUh\W])", r"\1 ", text)
     return text[:1].upper() + text[1:]
@@ -128,15 +129,13 @@ def _tidied(text: str) -> str:
 
 def _missing(before: str, after: str) -> list[str]:
     """Return the runs of words of `before` that `after` lacks, in order."""
-    left = re.findall(r"\S+", after.lower())
-    runs: list[list[str]] = [[]]
-    at = 0
-    for word in re.findall(r"\S+", before):
-        bare = word.lower().strip(",.;")
-        ahead = next((j for j in range(at, len(left)) if left[j].strip(",.;") == bare), None)
-        if ahead is not None or bare in {"a", "an"}:
-            at = at if ahead is None else ahead + 1
-            runs.append([])
-        else:
-            runs[-1].append(word)
-    return [" ".join(run).strip(" ,.;") for run in runs if run]
+    words = before.split()
+    ours, theirs = ([_bare(w) for w in text] for text in (words, after.split()))
+    edits = SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes()
+    runs = [" ".join(words[a:b]).strip(" ,.;") for kind, a, b, _, _ in edits if kind in {"delete", "replace"}]
+    return [run for run in runs if run]
+
+
+def _bare(word: str) -> str:
+    bare = word.lower().strip(",.;")
+    return "a" if bare == "an" else bare

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from captioning.words import stem, tokens
+from captioning.words import number_value, stem, tokens
 from experts.base import DIMENSIONS, Dimension, Statement
 from experts.motion import CAMERA_WORDS
 
@@ -208,5 +208,7 @@ def _slot(s: Statement) -> tuple[str, ...] | None:
     subject = " ".join(stem(t.text) for t in tokens(s.subject))
     if s.dimension == "camera":
         return (s.dimension, subject, "speed" if is_speed(s) else "")
-    predicate = "" if s.dimension == "count" else s.predicate.lower()
-    return (s.dimension, subject if subject not in _WHOLE else "", predicate)
+    if s.dimension == "count":
+        counted = s.value if s.subject.lower() in _WHOLE else s.subject
+        return (s.dimension, *(stem(t.text) for t in tokens(counted) if number_value(t.text) is None))
+    return (s.dimension, "" if s.subject.lower() in _WHOLE else subject, s.predicate.lower())

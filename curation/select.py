@@ -100,7 +100,8 @@ def what_if(root: Root, rules: Rules) -> Funnel:
     """
     connection = connect(root)
     try:
-        return _funnel(rules, *_verdicts(connection, rules)[1:])
+        _, passed, null = _verdicts(connection, rules, ids=False)
+        return _funnel(rules, passed, null)
     finally:
         connection.close()
 
@@ -113,6 +114,7 @@ def select(root: Root, rules: Rules, name: str = DEFAULT_SELECTION, *, run_id: s
     connection = connect(root)
     try:
         ids, passed, null = _verdicts(connection, rules)
+        assert ids is not None
         in_order = query_on(connection, "SELECT clip_id FROM clips").column("clip_id")
         if not ids.equals(in_order):  # a join gives rows in any order; what is written has that of the clips
             order = pc.index_in(in_order, value_set=ids)
@@ -154,15 +156,15 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def _verdicts(
-    connection: duckdb.DuckDBPyConnection, rules: Rules
-) -> tuple[pa.ChunkedArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Return the clips' ids; and, as bool[rules, clips], where a rule passes and where its value is null."""
+    connection: duckdb.DuckDBPyConnection, rules: Rules, *, ids: bool = True
+) -> tuple[pa.ChunkedArray | None, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return the clips' ids, if asked; and, as bool[rules, clips], where a rule passes and where its value is null."""
     for name, predicate in rules.predicates.items():
         _bind(connection, rules.origin, name, predicate)
     total = query_on(connection, "SELECT count(*) AS n FROM clips").column("n")[0].as_py()
     columns = [f"(\n{predicate}\n) AS rule_{index}" for index, predicate in enumerate(rules.predicates.values())]
     try:
-        found = query_on(connection, f"SELECT clip_id, {', '.join(columns)} FROM wide")
+        found = query_on(connection, f"SELECT {', '.join(['clip_id'] * ids + columns)} FROM wide")
     except QueryError:
         _blame(connection, rules)
         raise
@@ -175,7 +177,7 @@ def _verdicts(
         values = found.column(f"rule_{index}")
         null[index] = values.is_null().to_numpy()
         passed[index] = values.fill_null(False).to_numpy()
-    return found.column("clip_id"), passed, null
+    return found.column("clip_id") if ids else None, passed, null
 
 
 def _bind(connection: duckdb.DuckDBPyConnection, origin: str, name: str, predicate: str) -> None:

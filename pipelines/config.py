@@ -69,7 +69,10 @@ class RunConfig(_Section):
     profile: str = Field("embedded", description="which models fill the experts' roles: embedded, standard or a YAML")
     curate: CurateConfig = Field(default_factory=CurateConfig, description="splitting and measuring")
     experts: list[str] | None = Field(None, description="experts to run; default: all of the profile")
-    rules: str | dict[str, str] = Field("default", description="named SQL predicates, a YAML file of them, or default")
+    rules: str | dict[str, str] = Field(
+        "default",
+        description="named SQL predicates; or default (the single pass), experts (those too), or a YAML file of them",
+    )
     selection: str = Field("default", description="the selection's name: selections/<name>")
     captions: BackendConfig = Field(default_factory=BackendConfig, description="caption fusion")
     pseudo: PseudoConfig = Field(default_factory=PseudoConfig, description="stills turned into pseudo-videos")

@@ -10,16 +10,20 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from dataset import Root, open_root, query
+from media.errors import DatasetError, MissingModelError
 from pipelines import modelling, steps
 from pipelines.cli.common import funnel_text, table
 from pipelines.config import RunConfig, validate
 from pipelines.progress import Reporter, duration
 from pipelines.run import curate
+
+if TYPE_CHECKING:
+    from training import TrainResult
 
 __all__ = ["QUERIES", "run_demo"]
 
@@ -41,6 +45,7 @@ QUERIES: dict[str, str] = {
 """The three queries that step 6 prints with their answers."""
 
 STEPS = 10
+RECIPE = "tiny"
 
 
 def demo_config(out: Path, workers: int | None, caption_backend: str) -> RunConfig:
@@ -58,6 +63,7 @@ def demo_config(out: Path, workers: int | None, caption_backend: str) -> RunConf
             "sources": [
                 {"uris": paths, "source": source, "license": license} for (source, license), paths in sources.items()
             ],
+            "rules": "experts",
             "captions": {"backend": caption_backend},
             "pseudo": {"frames": 32, "fps": 16, "height_px": 192},
             "shards": {"max_height_px": 240},
@@ -81,7 +87,7 @@ def run_demo(
     started = time.perf_counter()
     report = Reporter(STEPS, stream=sys.stderr if as_json else sys.stdout)
     out.mkdir(parents=True, exist_ok=True)
-    if any(not row["present"] for row in weights.status("embedded")) or not weights.has_footage():
+    if not _ready():
         with report.step("weights and footage", "MB", numbered=False) as move:
             weights.pull("embedded", footage=True, progress=lambda done, total: move(done >> 20, total >> 20))
     config = demo_config(out, workers, caption_backend)
@@ -91,6 +97,17 @@ def run_demo(
     (out / "demo.json").write_text(json.dumps(figures, indent=2) + "\n")
     report.say(_farewell(out, figures["wall_s"]))
     return figures
+
+
+def _ready() -> bool:
+    """Return whether every model of the profile and all the footage is on this machine."""
+    from experts import weights
+
+    try:
+        weights.footage()
+    except MissingModelError:
+        return False
+    return all(row["present"] for row in weights.status("embedded"))
 
 
 def _curate(config: RunConfig, report: Reporter) -> dict[str, Any]:
@@ -117,26 +134,76 @@ def _curate(config: RunConfig, report: Reporter) -> dict[str, Any]:
 
 def _model(config: RunConfig, out: Path, train_seconds: float, report: Reporter) -> dict[str, Any]:
     """Steps 7 to 10: plan and train, generate, grade, report."""
-    dataset = config.dataset
-    report.say(_indent(modelling.describe_plan(dataset, "tiny", config.shards.name)))
-    trained = modelling.train_on(dataset, out / "model", "tiny", config.shards.name, max_seconds=train_seconds,
-                                 report=report, title="train a text-to-video model", keep=True)  # fmt: skip
-    report.say(f"      held-out loss {trained['held_out_before']:.4f} before, {trained['held_out_after']:.4f} after "
-               f"{trained['steps']} steps")  # fmt: skip
-    generated = modelling.generate_demo(dataset, out / "model", out / "generated", config.shards.name, report=report)
+    dataset, shards = config.dataset, config.shards.name
+    report.say(_indent(modelling.describe_plan(dataset, RECIPE, shards)))
+    trained = _trained(dataset, out / "model", shards, train_seconds, report)
+    report.say(
+        f"      held-out loss {trained.held_out_before:.4f} before, {trained.held_out_after:.4f} after "
+        f"{trained.steps} steps; checkpoint {trained.checkpoint}"
+    )
+    wanted = _prompts(dataset, shards)
+    folder = out / "generated"
+    generated = modelling.generate_with(
+        trained.checkpoint, folder, wanted, report=report, title="generate two clips", enlarge=4
+    )
     for row in generated:
-        report.say(f"      {row['file']}: {row['prompt']}")
-    _, summary = modelling.evaluate_both(dataset, out / "generated", config.shards.name, config.profile, report=report)
-    report.say(_indent(table(summary)))
-    page = modelling.report_on(dataset, out / "report.html", run=out / "model", generated=out / "generated",
-                               report=report)  # fmt: skip
+        report.say(f"      {row['sample_id']}: {row['prompt']}")
+    of_shards = modelling.grade_shards(open_root(dataset), shards, config.profile, report=report, title="grade shards")
+    of_generated, _ = modelling.evaluate_inputs(
+        str(folder), None, shards, config.profile, report=report, title="      and what was generated", numbered=False
+    )
+    report.say(_indent(_grades(of_shards, of_generated, config.profile)))
+    page = modelling.report_on(dataset, out / "report.html", run=out / "model", generated=folder, report=report)
     return {
-        "steps": trained["steps"],
-        "held_out_before": trained["held_out_before"],
-        "held_out_after": trained["held_out_after"],
-        "generated": [row["file"] for row in generated],
+        "steps": trained.steps,
+        "held_out_before": trained.held_out_before,
+        "held_out_after": trained.held_out_after,
+        "generated": [str(folder / row["file"]) for row in generated],
         "report": str(page),
     }
+
+
+def _trained(dataset: str, out: Path, shards: str, seconds: float, report: Reporter) -> TrainResult:
+    """Train, unless a finished run is there."""
+    from training import TrainResult
+
+    title = "train a text-to-video diffusion model"
+    done = TrainResult.load(out)
+    if done is not None:
+        with report.step(title, "steps") as move:
+            move(0, 0)
+        return done
+    return modelling.train_on(dataset, out, RECIPE, shards, max_seconds=seconds, report=report, title=title)
+
+
+def _prompts(dataset: str, shards: str) -> list[dict[str, Any]]:
+    """Return what to generate: one clip from text alone, one from text and the first frame of a training clip."""
+    import media
+    from dataset import ShardReader
+
+    rows = query(
+        open_root(dataset),
+        "select s.clip_id, s.short from shards s join expert_tags t on t.clip_id = s.video_id || ':0-1' "
+        "where s.kind = 'pseudo' order by t.top_probability desc, s.clip_id",
+    ).to_pylist()
+    if not rows:
+        raise DatasetError(f"{dataset}: shards/{shards} has no pseudo-video to prompt from")
+    picture = media.decode_bytes(ShardReader(open_root(dataset), shards).row(rows[0]["clip_id"], ["media"])["media"])[0]
+    return [
+        {"sample_id": "from-text", "prompt": rows[0]["short"]},
+        {"sample_id": "from-first-frame", "prompt": rows[0]["short"], "first_frame": picture},
+    ]
+
+
+def _grades(of_shards: list[dict[str, Any]], of_generated: list[dict[str, Any]], profile: str) -> str:
+    """Return the grades of both as one table: the mean, and its 95% interval where there is one."""
+    rows: dict[str, dict[str, Any]] = {}
+    for name, graded in (("shards", of_shards), ("generated", of_generated)):
+        for figure in modelling.summary_of(graded, profile):
+            row = rows.setdefault(figure["name"], {"metric": figure["name"], "unit": figure["unit"]})
+            span = f" [{figure['low']:.3g}, {figure['high']:.3g}]" if figure["low"] is not None else ""
+            row[name] = "" if figure["mean"] is None else f"{figure['mean']:.3g}{span}"
+    return table(list(rows.values()), ["metric", "shards", "generated", "unit"])
 
 
 def _say_cuts(root: Root, report: Reporter) -> None:

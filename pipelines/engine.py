@@ -142,6 +142,8 @@ class RayEngine:
             # a later `ray start` of the user's ask for one.
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")
             os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+            # Ray's C++ core writes advice for its own developers to standard error.
+            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         import ray
         import ray.data
 

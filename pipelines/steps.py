@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 
 from captioning.backends import BackendConfig
 from curation.config import PseudoConfig
-from curation.select import Funnel, Rules, default_rules, load_rules
+from curation.select import Funnel, Rules, load_rules
 from dataset import Root, new_run
 from media.errors import ConfigError
 from pipelines import stages
@@ -115,7 +117,7 @@ def preflight(profile: str, names: Sequence[str], backend: str | None = None, de
     import experts
     from experts import weights
 
-    roles = [role for name in names for role in getattr(experts.expert_class(name), "roles", ())]
+    roles = [role for name in names for role in experts.expert_class(name).roles]
     if backend == "embedded":
         roles.append("language")
     if backend not in (None, "template"):
@@ -199,10 +201,11 @@ def run_experts(
 
 
 def rules_of(given: str | Mapping[str, str]) -> Rules:
-    """Return the rules that a config gives: `default`, a YAML file of named predicates, or the predicates."""
-    if isinstance(given, str):
-        return default_rules() if given == "default" else load_rules(given)
-    return Rules(dict(given), "the config's rules")
+    """Return the rules that a config gives: the name of a set that comes with Rushes, a YAML file, or predicates."""
+    if not isinstance(given, str):
+        return Rules(dict(given), "the config's rules")
+    packaged = resources.files("curation").joinpath(f"rules/{given}.yaml")
+    return load_rules(Path(str(packaged)) if packaged.is_file() else given)
 
 
 def select(

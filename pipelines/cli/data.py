@@ -11,7 +11,7 @@ from pipelines.cli.common import Dataset, EngineKind, JsonFlag, Profile, Workers
 
 __all__ = ["register"]
 
-Rules = Annotated[str, typer.Option(help="Named SQL predicates: a YAML file, or default.")]
+Rules = Annotated[str, typer.Option(help="Named SQL predicates: default, experts, or a YAML file.")]
 Selection = Annotated[str, typer.Option(help="The selection's name.")]
 Backend = Annotated[str, typer.Option(help="embedded, openai, transformers or template (no model).")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +35,8 @@ def train(
 
     Example: rushes train dataset --out runs/tiny --recipe tiny --max-seconds 60
     """
+    import dataclasses
+
     from pipelines.modelling import describe_plan, train_on
     from pipelines.progress import Reporter
 
@@ -45,12 +47,12 @@ def train(
         dataset, out, recipe, shards, max_steps=max_steps, max_seconds=max_seconds, seed=seed, report=Reporter()
     )
     if as_json:
-        print_json(result)
-    else:
-        print(
-            f"{result['steps']} steps; held-out loss {result['held_out_before']:.4f} before, "
-            f"{result['held_out_after']:.4f} after. Checkpoint: {result['checkpoint']}"
-        )
+        print_json(dataclasses.asdict(result))
+        return
+    print(
+        f"{result.steps} steps; held-out loss {result.held_out_before:.4f} before, {result.held_out_after:.4f} after. "
+        f"Checkpoint: {result.checkpoint}"
+    )
 
 
 def generate(
@@ -69,6 +71,7 @@ def generate(
     steps: Annotated[int, typer.Option(help="Sampler steps.", min=1)] = 25,
     guidance: Annotated[float, typer.Option(help="Guidance scale; 1 is none.")] = 3.0,
     seed: Annotated[int, typer.Option(help="The noise follows from it.")] = 0,
+    enlarge: Annotated[int, typer.Option(help="Repeat every pixel this many times each way, for players.", min=1)] = 1,
     as_json: JsonFlag = False,
 ) -> None:
     """Generate videos from a checkpoint and write them as MP4.
@@ -78,21 +81,30 @@ def generate(
     from pipelines.modelling import generate_with
     from pipelines.progress import Reporter
 
+    wanted: list[dict[str, Any]] = [{"prompt": text} for text in prompt or []]
+    if suite:
+        from evaluation import load_suite
+
+        wanted += [{"prompt": one.text, "sample_id": one.id} for one in load_suite()]
+    if first_frame:
+        import media
+
+        picture = media.load_still(first_frame)
+        wanted = [{**item, "first_frame": picture} for item in wanted]
     rows = generate_with(
         checkpoint,
         out,
-        prompts=prompt or [],
-        suite=suite,
-        first_frame=first_frame,
+        wanted,
+        report=Reporter(),
+        enlarge=enlarge,
         frames=frames,
         height=height,
         width=width,
         steps=steps,
         guidance=guidance,
         seed=seed,
-        report=Reporter(),
     )
-    emit(rows, as_json, ["sample_id", "file", "frames", "prompt"])
+    emit(rows, as_json, ["sample_id", "file", "prompt"])
 
 
 def evaluate(
@@ -131,5 +143,6 @@ def report(
     Example: rushes report dataset --out report.html --run runs/tiny --generated clips/
     """
     from pipelines.modelling import report_on
+    from pipelines.progress import Reporter
 
-    print(report_on(dataset, out, run=run, generated=generated))
+    print(report_on(dataset, out, run=run, generated=generated, report=Reporter()))

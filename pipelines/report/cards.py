@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
@@ -15,7 +15,7 @@ from pipelines.report.embed import Strip, make_strip
 from pipelines.report.facts import Rows, ask, clock, file_name
 from pipelines.report.svg import nice_number, vectors
 
-__all__ = ["Card", "Piece", "by_source", "camera_compass", "choose", "choose_moves", "make_cards", "mark"]
+__all__ = ["Card", "Piece", "by_source", "camera_compass", "choose", "choose_moves", "make_cards", "mark", "thumbnails"]
 
 _SHOWN_VALUES: Final = (
     ("flow_mean_px_per_s", "motion", "px/s"), ("object_motion_px_per_s", "object motion", "px/s"),
@@ -97,9 +97,13 @@ def choose_moves(connection: duckdb.DuckDBPyConnection, most: int) -> tuple[list
 
 
 def make_cards(
-    root: Root, connection: duckdb.DuckDBPyConnection, selection: str | None, ids: Sequence[str]
+    root: Root,
+    connection: duckdb.DuckDBPyConnection,
+    selection: str | None,
+    ids: Sequence[str],
+    playable: Container[str] = (),
 ) -> list[Card]:
-    """Return cards in the order of `ids`; only their keyframes are read."""
+    """Return cards in the order of `ids`; only their keyframes are read, and none where a clip is `playable`."""
     if not ids:
         return []
     rows = ask(
@@ -110,7 +114,8 @@ def make_cards(
         "LEFT JOIN captions t USING (clip_id) WHERE clip_id IN (SELECT unnest(?))",
         [selection, list(ids)],
     )
-    pictures = root.read("clips", ["clip_id", "keyframes"], filter=pc.field("clip_id").isin(list(ids))).to_pylist()
+    seen = [clip_id for clip_id in ids if clip_id not in playable]
+    pictures = root.read("clips", ["clip_id", "keyframes"], filter=pc.field("clip_id").isin(seen)).to_pylist()
     jpegs = {row["clip_id"]: [k["jpeg"] for k in row["keyframes"] or []] for row in pictures}
     cards = {row["clip_id"]: _card(row, jpegs.get(row["clip_id"], [])) for row in rows}
     return [cards[i] for i in ids if i in cards]
@@ -148,6 +153,16 @@ def _card(row: Mapping[str, Any], jpegs: Sequence[bytes]) -> Card:
         obeyed=None if asked is None or row["camera_motion"] is None else asked == row["camera_motion"],
         values=values,
     )
+
+
+def thumbnails(root: Root, video_ids: Sequence[str]) -> dict[str, str]:
+    """Return a small picture of each photograph, by its source's id, where a clip of it was kept as a still."""
+    if not video_ids:
+        return {}
+    wanted = (pc.field("kind") == "still") & pc.field("video_id").isin(list(video_ids))
+    rows = root.read("clips", ["video_id", "keyframes"], wanted).to_pylist()
+    strips = {row["video_id"]: make_strip([k["jpeg"] for k in row["keyframes"] or []][:1], 112) for row in rows}
+    return {video_id: strip.uri for video_id, strip in strips.items() if strip is not None}
 
 
 def mark(text: str, evidence: Iterable[Mapping[str, Any]]) -> list[Piece]:
@@ -189,7 +204,7 @@ def camera_compass(connection: duckdb.DuckDBPyConnection, most: int = 400) -> st
     if not points:
         return ""
     title = f"Camera translation of {len(points)} clips, picture sizes per second"
-    return vectors(points, title, unit="picture sizes per second")
+    return vectors(points, title)
 
 
 def by_source(cards: Sequence[Card]) -> list[tuple[str, list[Card]]]:

@@ -39,6 +39,7 @@ Rows = list[dict[str, Any]]
 class Source:
     """A file that was read: its line in the list, and for a video its timeline."""
 
+    video_id: str
     name: str
     uri: str
     media: str
@@ -147,7 +148,7 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "count(*) FILTER (status <> 'ok') AS quarantined, "
         "coalesce(sum(duration_s) FILTER (status = 'ok' AND media = 'video'), 0) AS footage_s FROM videos",
     )[0]
-    kinds = ask(connection, "SELECT kind, count(*) AS n, sum(duration_s) AS seconds FROM clips GROUP BY 1")
+    kinds = ask(connection, "SELECT kind, count(*) AS n FROM clips GROUP BY 1 ORDER BY 1")
     counts["kinds"] = {row["kind"]: row["n"] for row in kinds}
     shards = ask(
         connection,
@@ -204,7 +205,7 @@ def _source(video: Mapping[str, Any], clips: Rows) -> Source:
         pseudo = [c for c in clips if c["kind"] == "pseudo"]
         line = " · ".join(part for part in (video["container"], size) if part)
         kept = sum(bool(c["kept"]) for c in pseudo)
-        return Source(name, video["uri"], "image", line, len(pseudo), kept, 0, "", rights)
+        return Source(video["video_id"], name, video["uri"], "image", line, len(pseudo), kept, 0, "", rights)
     own = [c for c in clips if c["kind"] == "clip"]
     rate = f"{video['fps']:.4g} fps" + (" (variable)" if video["variable_frame_rate"] else "") if video["fps"] else ""
     parts = (video["codec"], size, rate, clock(video["duration_s"]))
@@ -216,7 +217,8 @@ def _source(video: Mapping[str, Any], clips: Rows) -> Source:
     chart = timeline(segments, video["cuts"] or [], video["duration_s"] or 0.0, title)
     kept = sum(bool(c["kept"]) for c in own)
     line = " · ".join(p for p in parts if p)
-    return Source(name, video["uri"], "video", line, len(own), kept, len(video["cuts"] or []), chart, rights)
+    count = len(video["cuts"] or [])
+    return Source(video["video_id"], name, video["uri"], "video", line, len(own), kept, count, chart, rights)
 
 
 def _verdict(clip: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from itertools import accumulate
@@ -248,11 +249,17 @@ def _grade_cell(figure: Figure | None, scale: tuple[float, float]) -> GradeCell 
         return None
     if figure.mean is None:
         return GradeCell("-", "", f"no value in {figure.missing} samples", "")
-    text = nice_number(figure.mean)
-    span = ""
+    text, span = nice_number(figure.mean), ""
     if figure.low is not None and figure.high is not None:
-        span = f"{nice_number(figure.low)} to {nice_number(figure.high)}"
+        places = _places(figure.high - figure.low)
+        text, low, high = (f"{value:.{places}f}" for value in (figure.mean, figure.low, figure.high))
+        span = f"{low} to {high}"
     title = f"{figure.title}: mean {text}" + (f", 95% interval {span}" if span else f", {figure.note}")
-    few = f"{figure.prompts} {'prompt' if figure.prompts == 1 else 'prompts'}, too few"
+    few = f"too few prompts ({figure.prompts})"
     note = few if figure.note else f"{figure.missing} without a value" if figure.missing else None
     return GradeCell(text, span, note, interval(figure.low, figure.mean, figure.high, scale, title))
+
+
+def _places(width: float) -> int:
+    """Return how many decimals a figure deserves whose interval is `width` wide: two digits of the half width."""
+    return min(4, max(0, 1 - math.floor(math.log10(width / 2)))) if width > 0 else 2

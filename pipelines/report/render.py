@@ -79,8 +79,11 @@ def _context(root: Root, connection: Any, selection: str | None) -> dict[str, An
     kept, kept_total = cards.choose(connection, selection, "c.kind = 'clip' AND coalesce(s.kept, true)", _KEPT)
     lost, lost_total = cards.choose(connection, selection, "c.kind = 'clip' AND NOT s.kept", _REJECTED)
     pseudo, pseudo_total = cards.choose_moves(connection, _PSEUDO)
-    made = {name: cards.make_cards(root, connection, selection, ids)
-            for name, ids in (("kept", kept), ("lost", lost), ("pseudo", pseudo))}  # fmt: skip
+    videos = _videos(root, pseudo)
+    made = {
+        name: cards.make_cards(root, connection, selection, ids, videos)
+        for name, ids in (("kept", kept), ("lost", lost), ("pseudo", pseudo))
+    }
     return {
         "facts": found,
         "kept": made["kept"],
@@ -90,7 +93,8 @@ def _context(root: Root, connection: Any, selection: str | None) -> dict[str, An
         "pseudo": cards.by_source(made["pseudo"]),
         "pseudo_total": pseudo_total,
         "pseudo_shown": len(made["pseudo"]),
-        "videos": _videos(root, pseudo),
+        "videos": videos,
+        "thumbs": cards.thumbnails(root, [s.video_id for s in found.sources if s.media == "image"]),
         "compass": cards.camera_compass(connection),
     }
 

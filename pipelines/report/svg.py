@@ -218,10 +218,10 @@ def interval(low: float | None, mean: float, high: float | None, scale: tuple[fl
     return _svg(width, height, title, body, "chart interval")
 
 
-def vectors(points: Sequence[tuple[float, float, str]], title: str, *, unit: str) -> str:
+def vectors(points: Sequence[tuple[float, float, str]], title: str) -> str:
     """Draw displacements from the centre, x to the right and y downwards, each with its CSS class."""
     side, middle = 260.0, 130.0
-    radius = middle - 26
+    radius = middle - 36
     far = max((math.hypot(x, y) for x, y, _ in points), default=0.0) or 1.0
     rings = [r for r in ticks(0, far, 2) if r > 0] or [far]
     reach = max(far, rings[-1])
@@ -229,12 +229,19 @@ def vectors(points: Sequence[tuple[float, float, str]], title: str, *, unit: str
     for ring in rings:
         r = radius * ring / reach
         body.append(f'<circle class="grid ring" cx="{middle}" cy="{middle}" r="{r:.1f}"/>')
-        body.append(_text(middle + 4, middle - r - 3, nice_number(ring), "t dim", "start"))
+        body.append(_text(middle + 0.71 * r + 3, middle - 0.71 * r - 3, nice_number(ring), "t dim", "start"))
     body += [_line(middle - radius, middle, middle + radius, middle, "grid"),
              _line(middle, middle - radius, middle, middle + radius, "grid")]  # fmt: skip
     for x, y, css in points:
         px, py = middle + radius * x / reach, middle + radius * y / reach
         body.append(_line(middle, middle, px, py, f"ray {css}"))
         body.append(f'<circle class="tip {css}" cx="{px:.1f}" cy="{py:.1f}" r="3.2"/>')
-    body.append(_text(middle, side - 4, unit, "t dim"))
+    edge = radius + 4
+    ends = (
+        (middle - edge, middle + 4, "left", "end"),
+        (middle + edge, middle + 4, "right", "start"),
+        (middle, middle - edge - 2, "up", "middle"),
+        (middle, middle + edge + 10, "down", "middle"),
+    )
+    body += [_text(x, y, word, "t", anchor) for x, y, word, anchor in ends]
     return _svg(side, side, title, body, "chart vectors")

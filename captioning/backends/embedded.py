@@ -18,7 +18,7 @@ from captioning.grammar import facts_grammar
 from captioning.prompts import SCHEMA, messages, prompt_hash
 from captioning.reply import parse_reply
 from experts import weights
-from experts.base import ModelRef
+from experts.base import ModelRef, Statement
 from media.errors import BackendError, ConfigError
 
 __all__ = ["EmbeddedFuser"]
@@ -39,6 +39,7 @@ class EmbeddedFuser:
         self.model: ModelRef | None = found.ref
         self.prompt_hash: str | None = prompt_hash()
         self._server: Any = _open(found.path, self._config)
+        self._cut_back()
 
     def fuse(self, requests: Sequence[Request]) -> list[Reply | BackendError]:
         """Answer one request after the other."""
@@ -58,22 +59,32 @@ class EmbeddedFuser:
     def _fuse_one(self, request: Request) -> Reply:
         if self._server is None:
             raise BackendError("the embedded backend is closed")
+        guide = self._guide(request)
+        raw, usage = self._complete(request.statements, self._config.max_tokens, guide)
+        self._cut_back()
+        short, dense = parse_reply(raw)
+        return Reply(request.clip_id, short, dense, raw, usage["prompt_tokens"], usage["completion_tokens"])
+
+    def _cut_back(self) -> None:
+        """Leave in the cache the prompt of an empty list of facts, which shares the fixed part with any other."""
+        self._complete((), 1, {})
+
+    def _complete(
+        self, statements: Sequence[Statement], most: int, guide: dict[str, Any]
+    ) -> tuple[str, dict[str, int]]:
         asked = {
-            "messages": messages(request.statements),
-            "max_tokens": self._config.max_tokens,
+            "messages": messages(statements),
+            "max_tokens": most,
             "temperature": 0.0,
             "seed": self._config.seed,
             "cache_prompt": True,
-            **self._guide(request),
+            **guide,
         }
         try:
             answer = self._server.handle_chat_completions(asked)
-            choice, usage = answer["choices"][0], answer["usage"]
-            raw = choice["message"]["content"] or ""
+            return answer["choices"][0]["message"]["content"] or "", answer["usage"]
         except (KeyError, IndexError, TypeError, RuntimeError, ValueError) as error:
             raise BackendError(f"llama.cpp gave no answer: {error}") from error
-        short, dense = parse_reply(raw)
-        return Reply(request.clip_id, short, dense, raw, usage["prompt_tokens"], usage["completion_tokens"])
 
     def _guide(self, request: Request) -> dict[str, Any]:
         if self._config.guided == "schema":

@@ -178,10 +178,10 @@ def _read(response: http.client.HTTPResponse, connection: http.client.HTTPConnec
         if connection.sock is not None:
             connection.sock.settimeout(left_s)
         block = response.read1(_BLOCK)
-        if not block:
-            break
         blocks.append(block)
-    return b"".join(blocks)
+        if not block or response.length == 0:
+            response.read()  # marks the response as done, so that the connection can be used again
+            return b"".join(blocks)
 
 
 def _retry_after(response: http.client.HTTPResponse) -> float | None:

@@ -20,7 +20,7 @@ _TEXTS = pa.map_(pa.string(), pa.string())
 
 
 def columns(profile: Profile | str = "embedded") -> list[Column]:
-    """Return the columns of a row of grades under `profile`, in order."""
+    """Return what `dataset.schema.grade_schema` needs: the columns of a row of grades besides sample_id and run_id."""
     profile = _resolved(profile)
     metrics = [
         Column(m.name, pa.float64(), f"{m.title}, {m.unit}; {m.better} is better")
@@ -32,7 +32,6 @@ def columns(profile: Profile | str = "embedded") -> list[Column]:
         for name, spec in profile.dimensions.items()
     ]
     return [
-        Column("sample_id", pa.string(), "the sample", nullable=False),
         Column("prompt", pa.string(), "what it should show: the prompt, or the caption"),
         Column("frames", pa.int32(), "frames of the video", nullable=False),
         Column("fps", pa.float64(), "its rate", nullable=False),
@@ -48,7 +47,6 @@ def columns(profile: Profile | str = "embedded") -> list[Column]:
         Column("profile", pa.string(), "name of the profile", nullable=False),
         Column("profile_version", pa.int32(), "its version", nullable=False),
         Column("profile_hash", pa.string(), "BLAKE2b of the resolved profile, 12 hex digits", nullable=False),
-        Column("run_id", pa.string(), "the run that wrote this row: runs/<run_id>.json", nullable=False),
     ]
 
 
@@ -60,7 +58,7 @@ def grade(
     run_id: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Grade each sample by itself and return its rows, in order (`columns` declares them).
+    """Grade each sample by itself and return its rows, in order, in the schema `grade_schema(columns(profile))`.
 
     `samples` may be a generator: one video is in memory at a time. `metrics` measures only some of the
     profile's; the others are null and say so. Raises MissingModelError when a metric's model is not on this
@@ -132,6 +130,7 @@ def _row(
     composite, reason = _composite(profile, levels, missing)
     return {
         "sample_id": sample.sample_id,
+        "run_id": run_id,
         "prompt": sample.prompt,
         "frames": len(sample.frames),
         "fps": sample.fps,
@@ -147,7 +146,6 @@ def _row(
         "profile": profile.name,
         "profile_version": profile.version,
         "profile_hash": profile.hash,
-        "run_id": run_id,
     }
 
 

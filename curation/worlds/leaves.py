@@ -16,6 +16,7 @@ import numpy.typing as npt
 __all__ = ["leaves", "pink_noise"]
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 _SUPERSAMPLE: Final = 2
 _SMALLEST_PX: Final = (2.5, 24.0)
@@ -76,7 +77,7 @@ def _radii(rng: np.random.Generator, rows: int, columns: int) -> Floats:
 
 
 def _drop(
-    rng: np.random.Generator, canvas: Floats, radius: float, textures: list[Floats], mood: Floats, spread: float
+    rng: np.random.Generator, canvas: Floats, radius: float, textures: list[Floats], mood: Doubles, spread: float
 ) -> None:
     """Draw one leaf on the canvas, in place."""
     rows, columns = canvas.shape[:2]
@@ -118,7 +119,7 @@ def _shape(rng: np.random.Generator, y: Floats, x: Floats) -> npt.NDArray[np.boo
 
 
 def _paint(
-    rng: np.random.Generator, where: Floats, textures: list[Floats], mood: Floats, spread: float
+    rng: np.random.Generator, where: Floats, textures: list[Floats], mood: Doubles, spread: float
 ) -> Floats:
     """Return f32[h, w, 3] in opponent colours: a base, a shade across the leaf, a texture or stripes."""
     y, x = where

@@ -58,13 +58,24 @@ class TextEncoder:
 
     @torch.no_grad()
     def encode(self, captions: Sequence[str]) -> list[Half]:
-        """Return f16[tokens, dim] per caption, special tokens included, cut at `max_tokens`, without padding."""
-        given = self._tokenizer(
-            list(captions), padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
-        )
-        states = self._model(input_ids=given["input_ids"], attention_mask=given["attention_mask"]).last_hidden_state
-        lengths = given["attention_mask"].sum(1).tolist()
-        return [s[:n].to(torch.float16).numpy() for s, n in zip(states, lengths, strict=True)]
+        """Return f16[tokens, dim] per caption, special tokens included, cut at `max_tokens`, without padding.
+
+        A caption of no tokens at all (an empty one, with a tokenizer that adds none) is one state of zeros.
+        """
+        found = self._tokenizer(list(captions), truncation=True, max_length=self.max_tokens)["input_ids"]
+        out = [np.zeros((1, self.dim), np.float16) for _ in captions]
+        full = [i for i, ids in enumerate(found) if ids]
+        if not full:
+            return out
+        ids = torch.zeros(len(full), max(len(found[i]) for i in full), dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, i in enumerate(full):
+            ids[row, : len(found[i])] = torch.tensor(found[i])
+            mask[row, : len(found[i])] = 1
+        states = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
+        for row, i in enumerate(full):
+            out[i] = states[row, : len(found[i])].to(torch.float16).numpy()
+        return out
 
 
 class TextTable:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module)
 
-__all__ = ["Attention", "FeedForward", "ResBlock", "SpatialTransformer", "sinusoid", "zeroed"]
+__all__ = ["Attention", "FeedForward", "GroupNorm", "ResBlock", "SpatialTransformer", "sinusoid", "zeroed"]
 
 
 def zeroed(module: M) -> M:
@@ -30,12 +30,26 @@ def sinusoid(values: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
     return F.pad(out, (0, width - 2 * half))
 
 
+class GroupNorm(nn.GroupNorm):
+    """GroupNorm whose weights, or whose input, may be frozen.
+
+    torch 2.13's channels-last kernel for the CPU writes both gradients, the input's and the weights', whether or not
+    both are wanted, and the process dies where one is not: such a norm is given the other layout.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise f32[N, C, ...]."""
+        if input.requires_grad != self.weight.requires_grad:
+            input = input.contiguous()
+        return super().forward(input)
+
+
 class ResBlock(nn.Module):
     """GroupNorm, SiLU, convolution, twice, the embedding added between; the second convolution starts at zero."""
 
     def __init__(self, wide_in: int, wide_out: int, embedding: int, groups: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.GroupNorm(groups, wide_in), nn.GroupNorm(groups, wide_out)
+        self.norm1, self.norm2 = GroupNorm(groups, wide_in), GroupNorm(groups, wide_out)
         self.conv1 = nn.Conv2d(wide_in, wide_out, 3, padding=1)
         self.conv2 = zeroed(nn.Conv2d(wide_out, wide_out, 3, padding=1))
         self.embed = nn.Linear(embedding, wide_out)
@@ -90,7 +104,7 @@ class SpatialTransformer(nn.Module):
 
     def __init__(self, width: int, heads: int, text: int, groups: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(groups, width)
+        self.norm = GroupNorm(groups, width)
         self.norm_self, self.norm_text, self.norm_feed = (nn.LayerNorm(width) for _ in range(3))
         self.attend_self, self.attend_text = Attention(width, heads), Attention(width, heads, text)
         self.feed = FeedForward(width)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from media.errors import ConfigError
-from training.models.layers import Attention, FeedForward, sinusoid, zeroed
+from training.models.layers import Attention, FeedForward, GroupNorm, sinusoid, zeroed
 from training.recipes.config import MotionLayer
 
 __all__ = ["TemporalAttention", "TemporalConv", "motion_layer"]
@@ -28,7 +28,7 @@ class TemporalAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, groups: int, max_frames: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(groups, width)
+        self.norm = GroupNorm(groups, width)
         self.proj_in = nn.Linear(width, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
         self.attentions = nn.ModuleList(Attention(width, heads) for _ in range(2))
@@ -61,7 +61,7 @@ class TemporalConv(nn.Module):
 
     def __init__(self, width: int, groups: int) -> None:
         super().__init__()
-        self.norms = nn.ModuleList(nn.GroupNorm(groups, width) for _ in range(4))
+        self.norms = nn.ModuleList(GroupNorm(groups, width) for _ in range(4))
         self.convs = nn.ModuleList(nn.Conv2d(width, width, (3, 1), padding=(1, 0)) for _ in range(4))
         zeroed(self.convs[-1])
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from media.errors import ConfigError
 from training.conditions.rate import FrameRate
-from training.models.layers import ResBlock, SpatialTransformer, sinusoid, zeroed
+from training.models.layers import GroupNorm, ResBlock, SpatialTransformer, sinusoid, zeroed
 from training.models.motion import motion_layer
 from training.recipes.config import UNetConfig
 
@@ -94,7 +94,7 @@ class UNet(nn.Module):
                 width = level_width
             if level > 0:
                 self.grow.append(nn.Conv2d(width, width, 3, padding=1))
-        self.norm_out = nn.GroupNorm(config.norm_groups, width)
+        self.norm_out = GroupNorm(config.norm_groups, width)
         self.conv_out = zeroed(nn.Conv2d(width, channels, 3, padding=1))
 
     def forward(

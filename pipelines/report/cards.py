@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataset import Root
@@ -15,7 +16,18 @@ from pipelines.report.embed import Strip, make_strip
 from pipelines.report.facts import Rows, ask, clock, file_name
 from pipelines.report.svg import nice_number, vectors
 
-__all__ = ["Card", "Piece", "by_source", "camera_compass", "choose", "choose_moves", "make_cards", "mark", "thumbnails"]
+__all__ = [
+    "Card",
+    "Piece",
+    "among",
+    "by_source",
+    "camera_compass",
+    "choose",
+    "choose_moves",
+    "make_cards",
+    "mark",
+    "thumbnails",
+]
 
 _SHOWN_VALUES: Final = (
     ("flow_mean_px_per_s", "motion", "px/s"), ("object_motion_px_per_s", "object motion", "px/s"),
@@ -115,7 +127,7 @@ def make_cards(
         [selection, list(ids)],
     )
     seen = [clip_id for clip_id in ids if clip_id not in playable]
-    pictures = root.read("clips", ["clip_id", "keyframes"], filter=pc.field("clip_id").isin(seen)).to_pylist()
+    pictures = root.read("clips", ["clip_id", "keyframes"], among("clip_id", seen)).to_pylist()
     jpegs = {row["clip_id"]: [k["jpeg"] for k in row["keyframes"] or []] for row in pictures}
     cards = {row["clip_id"]: _card(row, jpegs.get(row["clip_id"], [])) for row in rows}
     return [cards[i] for i in ids if i in cards]
@@ -155,11 +167,16 @@ def _card(row: Mapping[str, Any], jpegs: Sequence[bytes]) -> Card:
     )
 
 
+def among(column: str, ids: Sequence[str]) -> pc.Expression:
+    """Return the filter that `column` is one of `ids`, which may be none."""
+    return pc.field(column).isin(pa.array(ids, pa.string()))
+
+
 def thumbnails(root: Root, video_ids: Sequence[str]) -> dict[str, str]:
     """Return a small picture of each photograph, by its source's id, where a clip of it was kept as a still."""
     if not video_ids:
         return {}
-    wanted = (pc.field("kind") == "still") & pc.field("video_id").isin(list(video_ids))
+    wanted = (pc.field("kind") == "still") & among("video_id", video_ids)
     rows = root.read("clips", ["video_id", "keyframes"], wanted).to_pylist()
     strips = {row["video_id"]: make_strip([k["jpeg"] for k in row["keyframes"] or []][:1], 112) for row in rows}
     return {video_id: strip.uri for video_id, strip in strips.items() if strip is not None}

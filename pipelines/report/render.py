@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import jinja2
-import pyarrow.compute as pc
 from markupsafe import Markup
 
 from dataset import Root, connect, open_root
@@ -103,7 +102,7 @@ def _videos(root: Root, ids: Sequence[str]) -> dict[str, str]:
     """Return the encoded clips of `ids` from the first shard set that has them, within the budget."""
     budget, found = Budget(_PSEUDO_BYTES), {}
     for name in root.names("shards")[:1]:
-        table = root.read(f"shards/{name}", ["clip_id", "media", "media_type"], pc.field("clip_id").isin(list(ids)))
+        table = root.read(f"shards/{name}", ["clip_id", "media", "media_type"], cards.among("clip_id", ids))
         rows = {row["clip_id"]: row for row in table.to_pylist()}
         for clip_id in ids:
             if clip_id in rows and budget.take(len(rows[clip_id]["media"])):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -142,8 +143,6 @@ class RayEngine:
             # a later `ray start` of the user's ask for one.
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")
             os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-            # Ray's C++ core writes advice for its own developers to standard error.
-            os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         import ray
         import ray.data
 
@@ -175,14 +174,19 @@ class RayEngine:
 
         rows = [{"items": pickle.dumps(list(batch))} for batch in batches]
         size = max(1, min(self.workers, len(rows), int(self.workers / max(spec.cpus, 1))))
-        data = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000)).map_batches(
-            _RayWorker,
-            fn_constructor_args=(spec,),
-            batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=size),
-            num_cpus=spec.cpus,
-            num_gpus=spec.gpus or None,
-        )
+        items = ray.data.from_items(rows, override_num_blocks=min(len(rows), 1000))
+        with warnings.catch_warnings():
+            # Ray 2.60 has no other way to say how often an actor may be restarted, and calls this one deprecated.
+            warnings.filterwarnings("ignore", message=".*ray_remote_args_fn")
+            data = items.map_batches(
+                _RayWorker,
+                fn_constructor_args=(spec,),
+                batch_size=1,
+                compute=ray.data.ActorPoolStrategy(size=size),
+                num_cpus=spec.cpus,
+                num_gpus=spec.gpus or None,
+                ray_remote_args_fn=_no_restarts if self._owned else None,
+            )
         for row in data.iter_rows():
             yield pickle.loads(row["report"])
 
@@ -192,6 +196,15 @@ class RayEngine:
 
         if self._owned and ray.is_initialized():
             ray.shutdown()
+
+
+def _no_restarts() -> dict[str, Any]:
+    """Return the actor options of a Ray of our own.
+
+    On a cluster a lost actor is started again. Here a worker that dies (of memory, say) would die again, for ever:
+    better to stop, and to go on from there when the command is run again.
+    """
+    return {"max_restarts": 0}
 
 
 def make_engine(kind: str, workers: int | None) -> Engine:

@@ -73,9 +73,9 @@ def reference_page() -> str:
         shown = [p for p in command.params if p.name != "help"]
         if shown:
             lines += ["| option | default | meaning |", "|---|---|---|"]
-            lines += [f"| {_option(p)} | {_option_default(p)} | {p.help or ''} |" for p in shown]
+            lines += [f"| {_option(p)} | {_option_default(p)} | {_cell(p.help or '')} |" for p in shown]
     lines += ["", "## Settings of `rushes run`", "", "| setting | default | meaning |", "|---|---|---|"]
-    lines += [f"| `{name}` | {default} | {text} |" for name, default, text in settings(RunConfig)]
+    lines += [f"| `{name}` | {default} | {_cell(text)} |" for name, default, text in settings(RunConfig)]
     lines += ["", "## Exit codes", "", "| code | meaning |", "|---|---|"]
     lines += [f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()]
     return "\n".join(lines) + "\n"
@@ -156,7 +156,11 @@ def models_page() -> str:
 def _columns(columns: tuple[Column, ...]) -> list[str]:
     shown = [(c.name, str(c.type) if len(str(c.type)) < 30 else str(c.type).split("<")[0] + "<...>", c.doc)
              for c in columns]  # fmt: skip
-    return ["| column | type | meaning |", "|---|---|---|"] + [f"| `{n}` | {t} | {d} |" for n, t, d in shown]
+    return ["| column | type | meaning |", "|---|---|---|"] + [f"| `{n}` | {t} | {_cell(d)} |" for n, t, d in shown]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from captioning.backends import BackendConfig
 from curation.config import PseudoConfig
 from curation.select import Funnel, Rules, load_rules
-from dataset import Root, new_run
+from dataset import Root, new_run, query
 from media.errors import ConfigError
 from pipelines import stages
 from pipelines.config import RunConfig, ShardConfig
@@ -34,6 +34,7 @@ __all__ = [
     "expert_names",
     "ingest",
     "preflight",
+    "rules_behind",
     "rules_of",
     "run_experts",
     "select",
@@ -206,6 +207,14 @@ def rules_of(given: str | Mapping[str, str]) -> Rules:
         return Rules(dict(given), "the config's rules")
     packaged = resources.files("curation").joinpath(f"rules/{given}.yaml")
     return load_rules(Path(str(packaged)) if packaged.is_file() else given)
+
+
+def rules_behind(root: Root, selection: str) -> Mapping[str, str] | str:
+    """Return the rules that the selection was made by, or the default ones where there is no selection yet."""
+    if not root.exists(f"selections/{selection}"):
+        return "default"
+    rows = query(root, "select selection, rule, predicate from selection_rules").to_pylist()
+    return {row["rule"]: row["predicate"] for row in rows if row["selection"] == selection}
 
 
 def select(

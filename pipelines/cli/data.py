@@ -202,9 +202,10 @@ def augment(
             config = validate(RunConfig, {"dataset": dataset, "sources": [{"uris": images}]}, "rushes augment")
             steps.ingest(work, config)
             steps.run_experts(work, profile, steps.expert_names(profile))
-        steps.select(work, "default", selection)
+        rules = steps.rules_behind(root, selection)
+        steps.select(work, rules, selection)
         steps.augment(work, pseudo, selection)
-        steps.select(work, "default", selection, title="select the pseudo-videos")
+        steps.select(work, rules, selection, title="select the pseudo-videos")
     _say(work, as_json)
 
 

@@ -23,7 +23,7 @@ _KEPT: Final = 24
 _REJECTED: Final = 12
 _PSEUDO: Final = 48
 _GENERATED_BYTES: Final = 3_000_000
-_PSEUDO_BYTES: Final = 1_500_000
+_PSEUDO_BYTES: Final = 2_200_000
 _TEMPLATES: Final = resources.files("pipelines.report").joinpath("templates")
 
 

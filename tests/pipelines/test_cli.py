@@ -1,0 +1,241 @@
+"""The commands, as a user types them: what they print, what they write, how they end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import media
+from pipelines.cli import main
+from tests import videos
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def rushes(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process; returns its exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = 0
+        try:
+            main([str(a) for a in arguments])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def in_a_process(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipelines", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty file, a text file named .mp4, a truncated video and a good one."""
+    folder = tmp_path_factory.mktemp("mixed")
+    good = videos.write_video(folder / "good.mp4", videos.scene_frames(60))
+    (folder / "empty.mp4").touch()
+    (folder / "text.mp4").write_text("This is no video.\n")
+    (folder / "truncated.mp4").write_bytes(good.read_bytes()[: good.stat().st_size * 2 // 3])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, mixed: Path) -> Path:
+    """A dataset made by the commands, step by step, from a video and a still, without any model."""
+    folder = tmp_path_factory.mktemp("made")
+    still = folder / "still.jpg"
+    still.write_bytes(media.jpeg(next(iter(videos.scene_frames(1)))))
+    root = folder / "dataset"
+    rules = folder / "rules.yaml"
+    rules.write_text("long: kind = 'still' or duration_s >= 0.5\n")
+    config = {
+        "dataset": str(root),
+        "sources": [{"uris": [str(mixed / "good.mp4"), str(still)], "source": "tests", "license": "CC0-1.0"}],
+        "curate": {"detector": "adaptive"},
+        "experts": ["colour", "motion"],
+        "rules": str(rules),
+        "captions": {"backend": "template"},
+        "pseudo": {"motions": ["zoom_in", "pan_left"], "frames": 24, "height_px": 96},
+        "engine": {"kind": "local"},
+    }
+    (folder / "run.yaml").write_text(yaml.safe_dump(config))
+    ended = in_a_process("run", folder / "run.yaml")
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+def test_bad_files_are_rows_with_their_reasons_and_the_run_goes_on(rushes: Run, mixed: Path, tmp_path: Path) -> None:
+    code, out, err = rushes(
+        "curate", mixed, "--out", tmp_path / "d", "--engine", "local", "--detector", "adaptive", "--experts", "none"
+    )
+    assert code == 0
+    assert err.count("warning: quarantined") == 3
+    assert "4 videos" in out
+    _, out, _ = rushes(
+        "query", tmp_path / "d", "select parse_filename(uri) as f, status, reason from videos order by 1", "--json"
+    )
+    assert [(r["f"], r["status"], r["reason"]) for r in json.loads(out)] == [
+        ("empty.mp4", "quarantined", "empty_file"),
+        ("good.mp4", "ok", None),
+        ("text.mp4", "quarantined", "not_media"),
+        ("truncated.mp4", "quarantined", "truncated"),
+    ]
+
+
+def test_a_misspelt_key_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("dataset: d\nsources: [{uris: [a.mp4]}]\ncurate: {detectr: adaptive}\n")
+    ended = in_a_process("run", path)
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.splitlines() == [f"rushes: {path}: unknown key `curate.detectr`: did you mean `detector`?"]
+
+
+def test_a_run_gives_clips_and_pseudo_videos_with_their_evidence(rushes: Run, made: Path) -> None:
+    root = made / "dataset"
+    code, out, _ = rushes("query", root, "select kind, count(*) as n from shards group by 1 order by 1", "--json")
+    assert code == 0
+    kinds = {r["kind"]: r["n"] for r in json.loads(out)}
+    assert set(kinds) == {"clip", "pseudo"}
+    assert kinds["pseudo"] == 2
+    _, out, _ = rushes("query", root, "select outcome, experts, len(evidence) as spans from captions", "--json")
+    rows: list[dict[str, Any]] = json.loads(out)
+    assert {r["outcome"] for r in rows} == {"template"}
+    assert all(r["experts"] and r["spans"] for r in rows)
+
+
+def test_run_again_does_only_what_is_missing(rushes: Run, made: Path) -> None:
+    parts = {p: p.stat().st_mtime_ns for p in (made / "dataset").rglob("part-*.parquet") if "selections" not in str(p)}
+    code, _, err = rushes("run", made / "run.yaml")
+    assert code == 0
+    assert err.count("nothing to do") == 6
+    again = {p: p.stat().st_mtime_ns for p in (made / "dataset").rglob("part-*.parquet") if "selections" not in str(p)}
+    assert parts == again
+
+
+def test_bare_duckdb_reads_every_table(made: Path) -> None:
+    code = (
+        "import duckdb, sys\n"
+        "root = sys.argv[1]\n"
+        "for t in ('videos', 'clips', 'captions', 'experts/colour', 'selections/default', 'shards/train'):\n"
+        "    n = duckdb.sql(f\"select count(*) from '{root}/{t}/*.parquet'\").fetchall()[0][0]\n"
+        "    assert n, t\n"
+        "assert not {'dataset', 'pipelines'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-I", "-c", code, made / "dataset"], check=True)
+
+
+def test_check_prints_the_resolved_config_and_does_nothing(rushes: Run, made: Path) -> None:
+    code, out, _ = rushes("run", made / "run.yaml", "--check")
+    assert code == 0
+    assert yaml.safe_load(out)["curate"]["detector"] == "adaptive"
+
+
+def test_what_if_prints_a_funnel_and_writes_nothing(rushes: Run, made: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("long: duration_s > 0.1\nnever: flow_mean_px_per_s < -1\n")
+    before = sorted((made / "dataset" / "selections").rglob("*"))
+    code, out, _ = rushes("select", made / "dataset", "--rules", rules, "--what-if")
+    assert code == 0
+    assert "kept 0 of" in out
+    assert "never" in out
+    assert sorted((made / "dataset" / "selections").rglob("*")) == before
+
+
+def test_a_rule_on_a_column_that_is_not_there_names_rule_and_nearest(rushes: Run, made: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("sharp: sharpness_laplacia > 3\n")
+    code, out, err = rushes("select", made / "dataset", "--rules", rules, "--what-if")
+    assert code == 2
+    assert out == ""
+    assert "sharp" in err
+    assert "sharpness_laplacian" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_query_error_is_one_line(rushes: Run, made: Path) -> None:
+    code, _, err = rushes("query", made / "dataset", "select captoin from captions")
+    assert code == 2
+    assert len(err.splitlines()) == 1
+
+
+def test_columns_explains_the_tables(rushes: Run, made: Path) -> None:
+    code, out, _ = rushes("columns", made / "dataset", "--json")
+    assert code == 0
+    rows = json.loads(out)
+    assert not [r for r in rows if not r["doc"] and r["table"] in ("videos", "clips", "captions", "shards/train")]
+    assert {"clips", "captions", "shards/train", "experts/colour"} <= {r["table"] for r in rows}
+
+
+def test_a_plan_shows_every_bucket_and_every_sample_that_fits_none(rushes: Run, made: Path) -> None:
+    code, out, _ = rushes("plan", made / "dataset", "--json")
+    assert code == 0
+    plan = json.loads(out)
+    taken = sum(b["samples"] for b in plan["buckets"])
+    assert taken + len(plan["rejected"]) == 3
+    assert all(r["reason"] for r in plan["rejected"])
+
+
+def test_a_dataset_that_is_not_there_is_said(rushes: Run, tmp_path: Path) -> None:
+    code, _, err = rushes("query", tmp_path / "none", "select 1")
+    assert code == 2
+    assert str(tmp_path / "none") in err
+
+
+def test_an_expert_that_is_not_there_is_said_before_any_work(rushes: Run, mixed: Path, tmp_path: Path) -> None:
+    code, _, err = rushes("curate", mixed, "--out", tmp_path / "d", "--experts", "colours")
+    assert code == 2
+    assert "did you mean `colour`?" in err
+    assert not (tmp_path / "d").exists()
+
+
+def test_doctor_says_what_is_there_and_ends_with_3_if_a_model_lacks(
+    rushes: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code, out, _ = rushes("doctor", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["lacking"] == []
+    assert found["packages"]["core"]["torch"]
+    monkeypatch.setenv("RUSHES_HOME", str(tmp_path))
+    code, out, _ = rushes("doctor")
+    assert code == 3
+    assert "rushes weights pull" in out
+
+
+def test_a_missing_model_is_one_error_before_any_work(
+    rushes: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mixed: Path
+) -> None:
+    monkeypatch.setenv("RUSHES_HOME", str(tmp_path / "home"))
+    code, out, err = rushes("curate", mixed, "--out", tmp_path / "d")
+    assert code == 3
+    assert out == ""
+    assert "rushes weights pull" in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "d").exists()
+
+
+def test_weights_are_listed_with_their_licences(rushes: Run) -> None:
+    code, out, _ = rushes("weights", "list", "--json")
+    assert code == 0
+    rows = json.loads(out)
+    assert all(r["license"] and r["present"] for r in rows)
+
+
+@pytest.mark.parametrize("command", ["", "run", "curate", "weights", "weights pull", "demo"])
+def test_help_is_there(rushes: Run, command: str) -> None:
+    code, out, _ = rushes(*command.split(), "--help")
+    assert code == 0
+    assert "Usage: rushes" in out

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from captioning.backends import BACKENDS, BackendConfig, Fuser, Reply, Request, make_backend
 from captioning.caption import OUTCOMES, caption, caption_many
-from captioning.checker import COSINE_THRESHOLD, Checked, Checker, Evidence
+from captioning.checker import COSINE_THRESHOLD, Checked, Checker, Evidence, make_checker
 from captioning.graph import graph
 from captioning.lint import FLAGS, flag_duplicates
 from captioning.pseudo import for_pseudo
@@ -38,6 +38,7 @@ __all__ = [
     "for_pseudo",
     "graph",
     "make_backend",
+    "make_checker",
     "settle",
     "statements_of",
     "write",

@@ -38,9 +38,9 @@ from captioning.words import (
 )
 from experts.base import Statement
 
-__all__ = ["COSINE_THRESHOLD", "Checked", "Checker", "Embed", "Evidence"]
+__all__ = ["COSINE_THRESHOLD", "Checked", "Checker", "Embed", "Evidence", "make_checker"]
 
-Embed = Callable[[list[str]], npt.NDArray[np.float32]]
+Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 """Texts to unit vectors, float32 [N, D]: `experts.sentence.Sentence().embed`."""
 
 COSINE_THRESHOLD: Final = 0.8
@@ -97,6 +97,7 @@ class _Known:
         self.content = [t.lower for t in words if t.kind == "word" and t.lower not in FUNCTION]
         self.stems = frozenset(stem(w) for w in self.content)
         self.subject = frozenset(stem(t.text) for t in tokens(statement.subject))
+        self.objects = frozenset(stem(t.text) for t in tokens(statement.value)) - self.subject
         self.numbers = frozenset(n for w in words if (n := number_value(w.text)) is not None)
         self.colours = frozenset(COLOURS[w] for w in self.lowers if w in COLOURS)
         self.directions = frozenset(DIRECTIONS[w] for w in self.lowers if w in DIRECTIONS)
@@ -122,8 +123,7 @@ class _Known:
     def is_mover(self, about: frozenset[str]) -> bool:
         """Whether what moves, or acts, in the statement is among `about`; its verb and direction are no match."""
         actor = self.stems if self.whole else self.subject
-        things = about - self.pictorial - _VERBS
-        return not about or any(entailing(word) & actor for word in things)
+        return not about or any(entailing(word) & actor for word in about - self.pictorial - _VERBS)
 
 
 class Checker:
@@ -178,6 +178,19 @@ class Checker:
         return self._vectors[word]
 
 
+def make_checker(profile: str | None = None) -> Checker:
+    """Return a checker with the profile's sentence embedder, or with the word lists alone if `profile` is None.
+
+    The embedder is worth its memory where a backend writes freely (a server, transformers); the template and the
+    grammar of facts use the statements' own words. MissingModelError where its weights are not on this machine.
+    """
+    if profile is None:
+        return Checker()
+    from experts.sentence import Sentence
+
+    return Checker(Sentence(profile).embed)
+
+
 # -- one rule a kind -------------------------------------------------------------------------------------------------
 
 
@@ -205,11 +218,11 @@ def _quote_holds(claim: Claim, k: _Known) -> bool:
 def _direction_holds(claim: Claim, k: _Known) -> bool:
     if claim.value not in k.directions or k.negated:
         return False
-    return k.camera if claim.camera else not k.camera and k.is_mover(claim.about)
+    return k.camera if claim.camera else not k.camera and k.is_mover(claim.before or claim.about)
 
 
 def _camera_holds(claim: Claim, k: _Known) -> bool:
-    if not k.camera:
+    if not k.camera or not claim.camera:
         return False
     if claim.value == "move":
         return bool(k.moves - {"static"}) != claim.negated
@@ -263,17 +276,20 @@ def _word_holds(claim: Claim, k: _Known) -> bool:
 def _bound(claim: Claim, k: _Known) -> bool:
     """Whether the word is said of what the statement says it of; a statement's own subject needs no binding."""
     dimension = k.statement.dimension
-    if dimension not in _PROPERTY or entailing(claim.lower) & k.subject or (dimension == "camera" and not k.camera):
+    if dimension == "camera" and claim.camera >= k.camera:
+        return True
+    if dimension not in _PROPERTY or entailing(claim.lower) & k.subject:
         return True
     if dimension == "action" and not k.whole:
-        return k.is_mover(claim.about | claim.clause)
+        return bool(entailing(claim.lower) & k.objects) or k.is_mover(claim.before or claim.about)
     others = (claim.about | claim.clause if dimension == "action" else claim.about) - {claim.value}
     return k.shares(others) or bool(others & k.stems)
 
 
 def _number_agrees(claim: Claim, k: _Known) -> bool:
     """Whether a plural noun is matched by a statement of more than one; a statement's verb has no number."""
-    if not is_plural(claim.text) or entailing(claim.lower) & {stem(w) for w in k.statement.predicate.split()}:
+    predicate = {stem(w) for w in k.statement.predicate.split()}
+    if not is_plural(claim.text) or claim.value == "word" or entailing(claim.lower) & predicate:
         return True
     plural_there = any((is_plural(w) or w.endswith(("ing", "ed"))) and stem(w) == claim.value for w in k.content)
     return plural_there or any(n != 1 for n in k.numbers) or bool(k.lowers & QUANTIFIERS.keys())

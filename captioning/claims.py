@@ -3,7 +3,7 @@
 A text is read sentence by sentence and clause by clause. Words of the closed classes (numbers, colours, quotations,
 directions, camera moves, negations, genders, places, times, degrees, names) are found by list; every other word that is
 not a function word is an open claim. `about` holds the stems that the word is said of: the noun it stands before, or
-else the words before it in its clause.
+else the words before it in its clause; `before` holds the latter, where who acts is looked for.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ class Claim:
     sentence: int
     value: str
     about: frozenset[str]
+    before: frozenset[str]
     clause: frozenset[str]
     negated: bool
     camera: bool
@@ -104,21 +105,47 @@ def _claims_of(s: Sentence, n: int) -> list[Claim]:
     found = []
     camera_before = False
     for i, token in enumerate(s.tokens):
-        around = [t for t, c in zip(s.tokens, s.clauses, strict=True) if c == s.clauses[i]]
-        stems = frozenset(stem(t.text) for t in around if _has_content(t))
-        nouns = {t for t in stems if t not in GENERAL or t in _CAMERA_NOUNS} - _MOVE_STEMS - _DIRECTION_STEMS
-        camera = bool(stems & _CAMERA_NOUNS) or bool(stems & _CAMERA_VERBS) or (camera_before and not nouns)
         if token.kind == "mark":
             continue
+        around = [j for j, c in enumerate(s.clauses) if c == s.clauses[i]]
+        stems = frozenset(stem(s.tokens[j].text) for j in around if _has_content(s.tokens[j]))
+        nouns = {t for t in stems if t not in GENERAL or t in _CAMERA_NOUNS} - _MOVE_STEMS - _DIRECTION_STEMS
+        camera = bool(stems & _CAMERA_NOUNS) or _is_camera_work(s, around) or (camera_before and not nouns)
         kind = _kind(s, i, camera)
         if kind is None:
             continue
-        negated = any(t.lower in NEGATIONS or t.lower.endswith("n't") for t in around)
-        value = _value(kind, token)
-        about = _about(s, i, kind)
-        found.append(Claim(kind, token.text, token.start, token.end, n, value, about, stems, negated, camera))
+        about, before = _about(s, i, kind), _before(s, i) or _earlier(s, i)
+        denied, value = _is_denied(s, [j for j in around if j < i]), _value(kind, token)
+        found.append(Claim(kind, token.text, token.start, token.end, n, value, about, before, stems, denied, camera))
         camera_before = camera
     return found
+
+
+def _is_camera_work(s: Sentence, around: list[int]) -> bool:
+    """Whether a clause without a camera speaks of one: `a slow pan to the left`, but not `the boat tilts`."""
+    for j in around:
+        token = s.tokens[j]
+        if _move(token) in _CAMERA_VERBS:
+            return True
+        is_manner = token.lower.endswith("ly") or token.lower in _SPEEDS or _move(token) is not None
+        if _is_thing(token) and not is_manner and stem(token.text) not in _GENERAL_STEMS:
+            return False
+    return False
+
+
+_SPEEDS: Final = frozenset({"slow", "fast", "quick", "gentle", "smooth"})
+
+
+def _is_denied(s: Sentence, earlier: list[int]) -> bool:
+    """Whether a negation stands before in the clause, and no preposition since: `no people on the shore`."""
+    denied = False
+    for j in earlier:
+        lower = s.tokens[j].lower
+        if lower in NEGATIONS or lower.endswith("n't"):
+            denied = True
+        elif lower in PLACES or lower in {"in", "at", "from", "to"}:
+            denied = False
+    return denied
 
 
 _MOVE_STEMS: Final = frozenset(stem(w) for w in MOVES)
@@ -194,14 +221,15 @@ def _about(s: Sentence, i: int, kind: ClaimKind) -> frozenset[str]:
     after, colours = _noun_after(s, start)
     if colours and (kind == "degree" or (kind == "number" and not after)):
         after = colours
-    before = [
-        stem(t.text)
-        for t, c in zip(s.tokens[:i], s.clauses[:i], strict=True)
-        if c == s.clauses[i] and _is_thing(t)
-    ]
     if kind in {"word", "name", "camera", "direction"}:
-        return frozenset(after) | frozenset(before) or _earlier(s, i)
-    return frozenset(after) or frozenset(before) or _earlier(s, i)
+        return frozenset(after) | _before(s, i) or _earlier(s, i)
+    return frozenset(after) or _before(s, i) or _earlier(s, i)
+
+
+def _before(s: Sentence, i: int) -> frozenset[str]:
+    """Return the things named before `i` in its clause."""
+    inside = (t for t, c in zip(s.tokens[:i], s.clauses[:i], strict=True) if c == s.clauses[i])
+    return frozenset(stem(t.text) for t in inside if _is_thing(t))
 
 
 def _earlier(s: Sentence, i: int) -> frozenset[str]:

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from captioning.checker import Checker
+from captioning.checker import Checker, make_checker
 from captioning.claims import find_claims
 from captioning.statements import settle
 from captioning.words import COLOURS, NUMBERS
@@ -36,6 +36,25 @@ def test_planted_words_are_found(labelled, text, wrong):
     checked = Checker().check(text, settle(labelled.statements, span=SPAN).statements)
     assert not checked.ok
     assert set(wrong) <= {c.text for c in checked.unsupported}
+
+
+PHRASINGS = yaml.safe_load((DATA / "phrasings.yaml").read_text("utf-8"))
+
+
+def in_set(name: str, text: str):
+    labelled = next(s for s in SETS if s.name == name)
+    return Checker().check(text, settle(labelled.statements, span=SPAN).statements)
+
+
+@pytest.mark.parametrize(("name", "text"), PHRASINGS["planted"])
+def test_freely_worded_inventions_are_found(name, text):
+    assert not in_set(name, text).ok
+
+
+def test_freely_worded_truths_mostly_pass():
+    """What is lost are relations that no statement makes (`past three people`): strict by choice."""
+    lost = [text for name, text in PHRASINGS["supported"] if not in_set(name, text).ok]
+    assert len(lost) <= 0.3 * len(PHRASINGS["supported"]), lost
 
 
 def test_the_labelled_sets_are_many_and_mixed():
@@ -129,10 +148,10 @@ def test_words_pairs_without_an_embedder():
 
 def test_words_pairs_with_the_embedder():
     """No false pair passes; of the true ones, at least four in five."""
-    from experts.sentence import Sentence
+
 
     pairs = yaml.safe_load((DATA / "words.yaml").read_text("utf-8"))
-    checker = Checker(Sentence().embed)
+    checker = make_checker("embedded")
     passed = {key: [p for p in pairs[key] if checker.check(f"{p[0]}.", _one(p[1])).ok] for key in ("true", "false")}
     assert passed["false"] == []
     assert len(passed["true"]) >= 0.8 * len(pairs["true"])
@@ -162,16 +181,14 @@ def test_the_embedder_is_not_asked_about_closed_classes():
 LABELLED = st.sampled_from(SETS)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(LABELLED, st.data())
 def test_a_statements_own_words_pass(labelled, data):
     """A caption made of one statement's words, in their order, is supported by it."""
     statements = settle(labelled.statements, span=SPAN).statements
     s = data.draw(st.sampled_from(statements))
     value = f'"{s.value}"' if s.dimension == "text" else s.value
-    if s.dimension == "count" and s.value == "0":
-        value = "no"
-    text = f"The {s.subject} {s.predicate} {value}."
+    text = f"No {s.subject}." if value == "0" else f"The {s.subject} {s.predicate} {value}."
     checked = Checker().check(text, statements)
     assert checked.ok, (text, [c.text for c in checked.unsupported])
 
@@ -179,7 +196,7 @@ def test_a_statements_own_words_pass(labelled, data):
 FOREIGN_NUMBERS = sorted(w for w, n in NUMBERS.items() if n >= 4)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(LABELLED, st.sampled_from(FOREIGN_NUMBERS), st.data())
 def test_a_foreign_number_is_always_caught(labelled, number, data):
     """No labelled set states a number of four or more: put anywhere but in a quotation, it is unsupported."""
@@ -195,7 +212,7 @@ def _with_word(data, labelled, word):
     return " ".join([*words[:at], word, *words[at:]])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(LABELLED, st.sampled_from(sorted(COLOURS)), st.data())
 def test_a_foreign_colour_is_always_caught(labelled, colour, data):
     statements = settle(labelled.statements, span=SPAN).statements

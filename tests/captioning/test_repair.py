@@ -47,7 +47,7 @@ def test_repair_takes_out_what_nothing_supports(text, left, dropped):
 PIECES = [text for s in SETS for text in (*s.supported, *(t for t, _ in s.planted))]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(SETS), st.lists(st.sampled_from(PIECES), max_size=4))
 def test_what_repair_leaves_is_always_supported(labelled, pieces):
     statements = settle(labelled.statements, span=SPAN).statements

@@ -143,7 +143,7 @@ def test_lists_and_numbers():
     assert [count_word(n) for n in (0, 1, 12, 19, 20)] == ["zero", "one", "twelve", "nineteen", "20"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from([s for labelled in SETS for s in labelled.statements]), min_size=1, max_size=12))
 def test_any_mixture_of_statements_gives_a_supported_caption(mixture):
     statements = settle(mixture, span=SPAN).statements

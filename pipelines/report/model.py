@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import media
+from dataset.plan import REASONS, BucketRow
 from evaluation import Figure, load_profile, summary
 from evaluation.metrics import METRICS
 from media.errors import ConfigError, MediaError
@@ -20,7 +21,10 @@ from pipelines.report.svg import curve, interval, nice_number
 
 __all__ = ["Generated", "GradeRow", "GradeTable", "Training", "grade_table", "play", "read_training"]
 
-_CURVE_POINTS = 600
+_CURVE_POINTS: Final = 600
+_REJECTED: Final = "rejected: "
+_HELD_OUT: Final = {"held_out": "kept apart, to measure the held-out loss"}
+_BUCKET: Final = tuple(field.name for field in fields(BucketRow))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Training:
     wall_s: float | None
     figures: tuple[tuple[str, str], ...]
     plan: Rows
+    left_out: tuple[tuple[str, int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,20 @@ def read_training(log: Path | None, plan: Iterable[Any] = ()) -> Training | None
     chart = curve(_thin(losses), _thin(_smooth(losses)), marks, title, unit="step")
     change = f"{100 * (after - before) / before:+.1f}%" if before and after is not None else ""
     rows = [dict(row) if isinstance(row, Mapping) else _as_row(row) for row in plan] or list(result.get("plan", []))
-    return Training(steps, before, after, change, chart, result.get("wall_s"), _figures(result, lines), rows)
+    return Training(steps, before, after, change, chart, result.get("wall_s"), _figures(result, lines), *_plan(rows))
+
+
+def _plan(rows: Iterable[Mapping[str, Any]]) -> tuple[Rows, tuple[tuple[str, int, str], ...]]:
+    """Part the rows of a plan into its buckets, and what is left out: reason, clips, and the reason in words."""
+    buckets: Rows = []
+    left = []
+    for row in rows:
+        reason = str(row["bucket"]).removeprefix(_REJECTED)
+        if reason != row["bucket"]:
+            left.append((reason, int(row["samples"]), {**REASONS, **_HELD_OUT}.get(reason, "")))
+        else:
+            buckets.append({**dict.fromkeys(_BUCKET, 0), **row})
+    return buckets, tuple(item for item in left if item[1])
 
 
 def _lines(path: Path) -> Rows:

@@ -172,5 +172,6 @@ def training_run(folder: Path, steps: int = 60) -> Path:
     bucket = {"bucket": "16x64x64@8", "samples": 9, "batches": 3, "batch_size": 4, "last_batch_size": 1,
               "tokens_per_sample": 1024, "tokens": 9216, "cropped_fraction": 0.3,
               "dropped_frames_fraction": 0.1}  # fmt: skip
-    (folder / "result.json").write_text(json.dumps({"wall_s": 61.2, "parameters": 2_841_000, "plan": [bucket]}))
+    left = [{"bucket": f"rejected: {name}", "samples": 2, "batches": 0} for name in ("too_short", "held_out")]
+    (folder / "result.json").write_text(json.dumps({"wall_s": 61.2, "parameters": 2_841_000, "plan": [bucket, *left]}))
     return folder

@@ -178,6 +178,8 @@ def test_commands_on_the_page_exist() -> None:
         "✓ measured",
         "measured static",
         "16x64x64@8",
+        "2 too_short it has fewer frames than every bucket needs",
+        "2 held_out kept apart",
         "0.9931",
         "0.3127",
         "-68.5%",

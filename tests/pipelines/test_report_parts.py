@@ -162,7 +162,8 @@ def test_a_training_run_is_read(tmp_path: Path) -> None:
     found = read_training(data.training_run(tmp_path / "run"))
     assert found is not None
     assert (found.steps, found.before, found.after, found.change) == (60, 0.9931, 0.3127, "-68.5%")
-    assert found.plan[0]["bucket"] == "16x64x64@8"
+    assert [row["bucket"] for row in found.plan] == ["16x64x64@8"]
+    assert [(reason, clips) for reason, clips, _ in found.left_out] == [("too_short", 2), ("held_out", 2)]
     assert dict(found.figures)["parameters"] == "2.84M"
 
 

@@ -18,8 +18,16 @@ Backend = Annotated[str, typer.Option(help="embedded, openai, transformers or te
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for command in (run, curate, select, caption, augment, shard, query, columns, plan):
-        app.command()(command)
+    app.command(short_help="Run a config, from raw files to shards.")(run)
+    app.command(short_help="Ingest, split, measure; then the experts.")(curate)
+    app.command(short_help="Judge clips by SQL rules; print the funnel.")(select)
+    app.command(short_help="Caption clips, with evidence.")(caption)
+    app.command(short_help="Turn stills into pseudo-videos.")(augment)
+    app.command(short_help="Write training rows as Parquet.")(shard)
+    app.command(short_help="Ask the dataset in SQL.")(query)
+    app.command(short_help="Explain every table's columns.")(columns)
+    app.command(short_help="Check every table, id and checksum.")(verify)
+    app.command(short_help="Show buckets and batches before training.")(plan)
 
 
 def _say(work: Any, as_json: bool) -> None:
@@ -260,6 +268,33 @@ def columns(dataset: Dataset, as_json: JsonFlag = False) -> None:
     from dataset import column_docs, open_root
 
     emit([dataclasses.asdict(row) for row in column_docs(open_root(dataset))], as_json)
+
+
+def verify(
+    dataset: Dataset,
+    media: Annotated[bool, typer.Option(help="Decode every clip of the shards and count its frames.")] = True,
+    as_json: JsonFlag = False,
+) -> None:
+    """Check every table, id, span, checksum and frame count; nothing is repaired. Exit code 4 if something is wrong.
+
+    Example: rushes verify dataset
+    """
+    import dataclasses
+
+    from dataset import open_root
+    from dataset import verify as check
+    from pipelines.progress import Reporter
+
+    with Reporter().step("verify", "parts") as move:
+        problems = check(open_root(dataset), media=media, progress=move)
+    if as_json:
+        print_json([dataclasses.asdict(problem) for problem in problems])
+    elif problems:
+        emit([dataclasses.asdict(problem) for problem in problems], False)
+    else:
+        print(f"{dataset}: every table, id, span and checksum holds")
+    if problems:
+        raise typer.Exit(4)
 
 
 def plan(

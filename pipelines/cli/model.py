@@ -16,8 +16,10 @@ ShardSet = Annotated[str, typer.Option(help="The shard set's name.")]
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    for command in (train, generate, evaluate, report):
-        app.command()(command)
+    app.command(short_help="Train a diffusion model from shards.")(train)
+    app.command(short_help="Generate videos from a checkpoint.")(generate)
+    app.command(short_help="Grade videos or shards, with intervals.")(evaluate)
+    app.command(short_help="Write one self-contained HTML page.")(report)
 
 
 def train(

@@ -14,11 +14,11 @@ __all__ = ["register"]
 
 def register(app: typer.Typer) -> None:
     """Add these commands to `app`."""
-    app.command()(demo)
-    app.command()(doctor)
-    weights = typer.Typer(help="Find and fetch the models of a profile.", no_args_is_help=True, rich_markup_mode=None)
-    weights.command("list")(list_weights)
-    weights.command("pull")(pull_weights)
+    app.command(short_help="Run the whole job on real footage.")(demo)
+    app.command(short_help="Say what is installed, and what lacks.")(doctor)
+    weights = typer.Typer(help="List and fetch a profile's models.", no_args_is_help=True, rich_markup_mode=None)
+    weights.command("list", short_help="Print models, licences, what is here.")(list_weights)
+    weights.command("pull", short_help="Fetch what lacks, sha256 checked.")(pull_weights)
     app.add_typer(weights, name="weights")
 
 

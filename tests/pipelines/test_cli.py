@@ -239,3 +239,19 @@ def test_help_is_there(rushes: Run, command: str) -> None:
     code, out, _ = rushes(*command.split(), "--help")
     assert code == 0
     assert "Usage: rushes" in out
+
+
+def test_verify_finds_nothing_wrong_until_something_is(rushes: Run, made: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "dataset"
+    shutil.copytree(made / "dataset", copy)
+    assert rushes("verify", copy)[0] == 0
+    part = next((copy / "shards" / "train").glob("*.parquet"))
+    data = bytearray(part.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 64] = bytes(64)
+    part.write_bytes(data)
+    code, out, _ = rushes("verify", copy, "--json")
+    assert code == 4
+    assert json.loads(out)[0]["table"] == "shards/train"

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from curation.detectors.base import Cut, CutKind, Detector, detect
+from curation.detectors.peers import PEERS, Peer
 from media.errors import UserError
 
 __all__ = ["NAMES", "Cut", "CutKind", "Detector", "detect", "make"]
@@ -63,7 +64,7 @@ _MAKERS: Final[dict[str, Callable[[], Detector]]] = {
     "threshold": _threshold,
     "transnet": _transnet,
 }
-NAMES: Final[tuple[str, ...]] = tuple(_MAKERS)
+NAMES: Final[tuple[str, ...]] = (*_MAKERS, *(f"scenedetect:{kind}" for kind in PEERS))
 """Every detector that can be asked for by name."""
 
 
@@ -73,6 +74,8 @@ def make(name: str) -> Detector:
     Raises `UserError` for an unknown name and `MissingModelError` where the detector's weights are not there.
     """
     maker = _MAKERS.get(name)
+    if maker is None and name in NAMES:
+        return Peer(name.partition(":")[2])
     if maker is None:
         near = get_close_matches(name, NAMES, n=1, cutoff=0.4)
         hint = f": did you mean {near[0]!r}?" if near else f": one of {', '.join(NAMES)}"

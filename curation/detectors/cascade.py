@@ -20,6 +20,7 @@ from curation.planes import View
 __all__ = ["Cascade"]
 
 _HARD_SURE: Final = (0.2, 0.6)
+_HARD_BEYOND_DOUBT: Final = 0.85
 _GRADUAL_SURE: Final = (0.3, 0.85)
 _HARD_CONTEXT: Final = 12
 _GRADUAL_CONTEXT: Final = 10
@@ -35,7 +36,7 @@ class _Claim:
 
     cut: Cut
     rank: int
-    """Fades overrule gradual transitions, and those overrule hard cuts."""
+    """The higher overrules the lower: fades, hard cuts beyond doubt, dissolves and wipes, other hard cuts."""
 
 
 class Cascade:
@@ -75,7 +76,7 @@ class Cascade:
             self._claim_hard(evidence)
         for transition in self._gradual.consider(view):
             self._claim_gradual(transition)
-        self._claims += [_Claim(self._named(cut), 2) for cut in self._fades.feed(view)]
+        self._claims += [_Claim(self._named(cut), 3) for cut in self._fades.feed(view)]
         return self._release(min(self._next - _HORIZON, self._gradual.settled, self._fades.settled))
 
     def finish(self) -> list[Cut]:
@@ -84,7 +85,7 @@ class Cascade:
             self._claim_hard(evidence)
         for transition in self._gradual.conclude():
             self._claim_gradual(transition)
-        self._claims += [_Claim(self._named(cut), 2) for cut in self._fades.finish()]
+        self._claims += [_Claim(self._named(cut), 3) for cut in self._fades.finish()]
         self._over = True
         return self._release(self._next + 1)
 
@@ -99,7 +100,8 @@ class Cascade:
                 return
             probability = seen
         cut = Cut(evidence.frame, evidence.frame, evidence.time_s, "hard", probability, self.name)
-        self._claims.append(_Claim(cut, 0))
+        # Within a dissolve or a wipe no single step is as great as that; around a hard cut, motion may look like either.
+        self._claims.append(_Claim(cut, 2 if evidence.probability >= _HARD_BEYOND_DOUBT else 0))
 
     def _claim_gradual(self, transition: Transition) -> None:
         probability = transition.probability
@@ -136,7 +138,7 @@ class Cascade:
         for claim in ready:
             if any(_overrules(other, claim) for other in self._claims):
                 continue
-            if claim.cut.frame - self._last_cut < self._min_shot and claim.rank == 0:
+            if claim.cut.frame - self._last_cut < self._min_shot and claim.cut.kind == "hard":
                 continue
             self._last_cut = claim.cut.end_frame
             cuts.append(claim.cut)

@@ -1,0 +1,118 @@
+"""From cuts to shots, from shots to clips."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.clips import LONG, Shot, divide, lead, shots_of_cuts
+from curation.detectors import Cut
+
+MIN_S, MAX_S = 1.0, 4.0
+
+
+def cut(frame: int, end: int | None = None, kind: str = "hard") -> Cut:
+    return Cut(frame, frame if end is None else end, frame / 25, kind, 1.0, "test")  # type: ignore[arg-type]
+
+
+@st.composite
+def timelines(draw: st.DrawFn, most: int = 900) -> npt.NDArray[np.float64]:
+    """Return frame edges of a video at a constant or variable rate, up to 40 ms between frames or so."""
+    count = draw(st.integers(1, most))
+    base = draw(st.sampled_from([1 / 60, 1 / 25, 1 / 12]))
+    if draw(st.booleans()):
+        return np.arange(count + 1) * base
+    rng = np.random.default_rng(draw(st.integers(0, 2**31)))
+    return np.concatenate([[0.0], np.cumsum(base * rng.choice([0.5, 1.0, 3.0], count))])
+
+
+def shot_of(edges: npt.NDArray[np.float64]) -> Shot:
+    return Shot(0, 0, len(edges) - 1, "hard", "fade")
+
+
+def test_shots_lie_between_cuts_and_leave_transitions_out() -> None:
+    shots = shots_of_cuts([cut(30), cut(60, 72, "dissolve"), cut(90, 100, "fade")], 100)
+    assert [(s.first, s.end, s.cut_in, s.cut_out) for s in shots] == [
+        (0, 30, "start", "hard"),
+        (30, 60, "hard", "dissolve"),
+        (72, 90, "dissolve", "fade"),
+    ]
+    assert [s.index for s in shots] == [0, 1, 2]
+
+
+def test_a_video_that_begins_in_black_has_its_first_shot_after_it() -> None:
+    assert [(s.first, s.end, s.cut_in) for s in shots_of_cuts([cut(0, 12, "fade")], 50)] == [(12, 50, "fade")]
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 20)), max_size=12), st.integers(1, 200))
+def test_shots_are_disjoint_in_order_and_avoid_every_transition(spans: list[tuple[int, int]], frames: int) -> None:
+    cuts = [cut(a, a + n, "dissolve" if n else "hard") for a, n in spans if a + n <= frames]
+    shots = shots_of_cuts(cuts, frames)
+    assert all(s.first < s.end <= frames for s in shots)
+    assert all(a.end <= b.first for a, b in pairwise(shots))
+    inside = {f for s in shots for f in range(s.first, s.end)}
+    gone = {f for c in cuts for f in range(c.frame, c.end_frame)}
+    assert inside == set(range(frames)) - gone
+
+
+@given(timelines())
+def test_clips_are_lawful_disjoint_and_cover_what_is_long_enough(edges: npt.NDArray[np.float64]) -> None:
+    shot = shot_of(edges)
+    spans = divide(edges, shot, MIN_S, MAX_S)
+    lasts = [edges[s.end] - edges[s.first] for s in spans]
+    assert all(MIN_S - 1e-6 <= seconds <= MAX_S + 1e-6 for seconds in lasts)
+    assert all(a.end == b.first for a, b in pairwise(spans))
+    if edges[-1] >= MIN_S:
+        assert spans[0].first == 0
+        assert spans[-1].end == shot.end
+    else:
+        assert spans == []
+
+
+@given(timelines())
+def test_ends_of_the_shot_are_kept_and_inner_ends_are_splits(edges: npt.NDArray[np.float64]) -> None:
+    spans = divide(edges, shot_of(edges), MIN_S, MAX_S)
+    if spans:
+        assert spans[0].cut_in == "hard"
+        assert spans[-1].cut_out == "fade"
+    assert all(a.cut_out == b.cut_in == "split" for a, b in pairwise(spans))
+
+
+@given(st.integers(101, 400))
+def test_a_long_shot_is_divided_evenly(frames: int) -> None:
+    edges = np.arange(frames + 1) / 25
+    lengths = [s.end - s.first for s in divide(edges, shot_of(edges), MIN_S, MAX_S)]
+    assert max(lengths) - min(lengths) <= 1
+    assert len(lengths) == -(-frames // 100)
+
+
+@given(timelines(most=1500), st.integers(1, 40))
+def test_a_shot_clipped_while_it_runs_gives_the_clips_of_the_whole(
+    edges: npt.NDArray[np.float64], step: int
+) -> None:
+    """What `lead` gives early, seeing only some of the frames, `divide` gives knowing all of them."""
+    whole = [(s.first, s.end) for s in divide(edges, shot_of(edges), MIN_S, MAX_S)]
+    first, early = 0, []
+    for known in range(step, len(edges), step):
+        while (end := lead(edges[: known + 1], first, MAX_S)) is not None:
+            early.append((first, end))
+            first = end
+    assert whole[: len(early)] == early
+    assert edges[-1] - edges[first] <= (LONG + 0.5) * MAX_S + edges[min(first + step, len(edges) - 1)] - edges[first]
+
+
+def test_one_frame_longer_than_the_maximum_is_no_clip() -> None:
+    edges = np.array([0.0, 0.04, 9.0, 9.04, 10.5])
+    assert all(s.first > 1 for s in divide(edges, shot_of(edges), MIN_S, MAX_S))
+    assert divide(edges, shot_of(edges), MIN_S, MAX_S) != []
+
+
+@pytest.mark.parametrize("frames", [24, 25, 26])
+def test_the_minimum_is_counted_to_the_frame(frames: int) -> None:
+    edges = np.arange(frames + 1) / 25
+    assert len(divide(edges, shot_of(edges), MIN_S, MAX_S)) == (frames >= 25)

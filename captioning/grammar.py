@@ -8,7 +8,7 @@ facts said so far, so it has about `5 * 2^n` rules; facts of a dimension are bun
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import permutations
 from typing import Final
 
@@ -38,10 +38,18 @@ def facts_grammar(statements: Sequence[Statement]) -> str | None:
 
 
 def bundled(told: Sequence[Phrase]) -> list[Phrase]:
-    """Join the phrases of each dimension into one, nouns into a noun, clauses into a clause."""
-    groups: dict[str, list[Phrase]] = {}
+    """Join the phrases that belong together, nouns into a noun, clauses into a clause.
+
+    Phrases of one dimension and subject are joined; all of a dimension where that leaves more than the grammar takes.
+    """
+    fine = _grouped(told, lambda p: (p.dimension, "" if p.dimension != "appearance" else p.statements[0].subject))
+    return fine if len(fine) <= _MOST_FACTS else _grouped(told, lambda p: (p.dimension, ""))
+
+
+def _grouped(told: Sequence[Phrase], key: Callable[[Phrase], tuple[str, str]]) -> list[Phrase]:
+    groups: dict[tuple[str, str], list[Phrase]] = {}
     for p in told:
-        groups.setdefault(p.dimension, []).append(p)
+        groups.setdefault(key(p), []).append(p)
     return [_bundle(group) for group in groups.values()]
 
 
@@ -58,11 +66,12 @@ def _bundle(group: Sequence[Phrase]) -> Phrase:
 
 
 def shorts(facts: Sequence[Phrase]) -> list[str]:
-    """Return every short caption that the facts allow: a lead, and up to three adjuncts, in at most 15 words.
+    """Return the short captions that the facts allow: a lead and up to three adjuncts, in at most 15 words.
 
-    A thing leads where there is one; else text, the look of the picture, or a clause by itself.
+    A thing leads where there is one; else text, the look of the picture, or a clause by itself. Only those are taken
+    that say as much as fits, or one fact less: greedy decoding would stop at the first full stop it may.
     """
-    found: dict[str, None] = {}
+    found: dict[str, int] = {}
     leads = [p for p in facts if p.noun is not None]
     things = [p for p in leads if p.dimension in _THINGS]
     for lead in things or leads:
@@ -70,10 +79,12 @@ def shorts(facts: Sequence[Phrase]) -> list[str]:
         for n in range(min(_SHORT_ADJUNCTS, len(others)), -1, -1):
             for chosen in permutations(others, n):
                 if text := _short(lead, chosen):
-                    found.setdefault(text)
+                    weight = sum(2 if p in things else 1 for p in chosen)
+                    found.setdefault(text, weight)
     if not found:
-        found = {capitalised(p.clause): None for p in facts if word_count(p.clause) <= SHORT_WORDS}
-    return list(found)
+        found = {capitalised(p.clause): 0 for p in facts if word_count(p.clause) <= SHORT_WORDS}
+    most = max(found.values(), default=0)
+    return [text for text, weight in found.items() if weight >= most - 1]
 
 
 def _short(lead: Phrase, chosen: Sequence[Phrase]) -> str | None:

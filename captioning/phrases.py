@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from captioning.statements import by_dimension, is_speed
@@ -51,11 +51,53 @@ class Phrase:
 
 def phrases(statements: Iterable[Statement]) -> list[Phrase]:
     """Return the ways to say `statements`, in the order of the dimensions; every statement is in one phrase."""
+    told = list(statements)
     said: list[Phrase] = []
-    for dimension, group in by_dimension(statements).items():
+    for dimension, group in by_dimension(told).items():
         say_all = _GROUPS.get(dimension)
         said += say_all(group) if say_all else [_SAYERS.get(dimension, _say_other)(s) for s in group]
-    return said
+    return _without_the_counted([_introduced(p, told) for p in said])
+
+
+def _introduced(p: Phrase, told: Sequence[Statement]) -> Phrase:
+    """Say `a person is on the right` where no other statement has spoken of one person before."""
+    subject = p.statements[0].subject.strip()
+    the = f"the {subject} "
+    if p.dimension not in {"appearance", "action"} or subject.lower() in WHOLE or not p.clause.startswith(the):
+        return p
+    if any(_speaks_of_one(s, stem(subject)) for s in told):
+        return p
+    return replace(p, clause=f"{article(subject)} {p.clause.removeprefix(the)}")
+
+
+def _speaks_of_one(s: Statement, thing: str) -> bool:
+    words = (*s.value.split(), *s.subject.split())
+    many = any(n != 1 for word in words if (n := number_value(word)) is not None)
+    return s.dimension in {"count", "subject", "setting"} and not many and thing in {stem(word) for word in words}
+
+
+def _without_the_counted(said: Sequence[Phrase]) -> list[Phrase]:
+    """Let `two cars` stand for `a car` too, and `one person` for `a person's face`."""
+    counts = [p for p in said if p.dimension == "count" and p.noun is not None]
+    merged: dict[int, list[Statement]] = {i: [] for i in range(len(counts))}
+    kept: list[Phrase] = []
+    for p in said:
+        home = next((i for i, c in enumerate(counts) if p.dimension == "subject" and _is_counted(p, c)), None)
+        if home is None:
+            kept.append(p)
+        else:
+            merged[home] += p.statements
+    return [replace(p, statements=(*p.statements, *merged[counts.index(p)])) if p in counts else p for p in kept]
+
+
+def _is_counted(p: Phrase, count: Phrase) -> bool:
+    number, _, thing = (count.noun or "").partition(" ")
+    if _OWN_PART.fullmatch(p.statements[0].value):
+        return number == "one" and thing == p.statements[0].subject
+    return p.noun is not None and stem(p.noun.split()[-1]) == stem(thing.split()[-1])
+
+
+_OWN_PART: Final = re.compile(r"(?:its|their) (\w+)")
 
 
 def article(noun: str) -> str:
@@ -94,7 +136,7 @@ def _clause(s: Statement) -> str:
     subject = s.subject.strip()
     words = subject.split(" ")
     determined = words[0].lower() in {"the", "a", "an", "some", "no", "what", "it", "most", "all"}
-    bare = determined or number_value(words[0]) is not None or is_plural(words[-1])
+    bare = determined or number_value(words[0]) is not None or (is_plural(words[-1]) and subject != "colours")
     return " ".join(part for part in (subject if bare else f"the {subject}", s.predicate.strip(), s.value) if part)
 
 
@@ -121,7 +163,7 @@ def _say_subjects(group: Sequence[Statement]) -> list[Phrase]:
 
 def _say_part(s: Statement) -> Phrase:
     """`person shows their face` is `a person's face`; anything else is said as it is stated."""
-    own = re.fullmatch(r"(?:its|their) (\w+)", s.value)
+    own = _OWN_PART.fullmatch(s.value)
     if own is None or s.predicate.lower() != "shows":
         return Phrase((s,), _clause(s))
     noun = f"{article(s.subject)}'s {own.group(1)}"
@@ -259,8 +301,9 @@ def _say_framing(s: Statement) -> Phrase:
 
 def _say_light(s: Statement) -> Phrase:
     clause = _clause(s)
-    if s.predicate.lower() == "is" and len(s.value.split()) == 1 and s.subject.lower() == "light":
-        return Phrase((s,), clause, None, f"in {s.value} light")
+    one_word = s.predicate.lower() in {"is", "are"} and len(s.value.split()) == 1
+    if one_word and s.subject.lower() in {"light", "colours"}:
+        return Phrase((s,), clause, None, f"in {s.value} {s.subject.lower()}")
     return Phrase((s,), clause)
 
 

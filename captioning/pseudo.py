@@ -11,6 +11,7 @@ from captioning.claims import find_claims
 from captioning.graph import graph
 from captioning.lint import flags_of
 from captioning.phrases import phrases
+from captioning.repair import parts
 from captioning.template import SHORT_WORDS, capitalised
 from captioning.words import sentences, word_count
 from experts.base import Statement
@@ -80,14 +81,18 @@ def for_pseudo(parent_caption_row: Mapping[str, Any], clip_row: Mapping[str, Any
 
 
 def _still_sentences(text: str) -> tuple[str, list[str]]:
-    """Part `text` into the sentences that are true of a still, and those that speak of camera or motion."""
+    """Part `text` into what is true of a still, and what speaks of camera or motion."""
     still: list[str] = []
     moving: list[str] = []
     for start, end in sentences(text):
-        sentence = text[start:end]
-        claims = find_claims(sentence)
-        moves = any(c.kind == "camera" or c.value == "motion" for c in claims)
-        (moving if moves else still).append(sentence)
+        kept: list[str] = []
+        for n, part in enumerate(parts(text[start:end])):
+            if any(c.kind == "camera" or c.value == "motion" for c in find_claims(part)) or (n and not kept):
+                moving.append(part.strip(" ,.;"))
+            else:
+                kept.append(part)
+        if kept:
+            still.append(capitalised("".join(kept).strip(" ,;.")))
     return " ".join(still), moving
 
 

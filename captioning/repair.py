@@ -19,7 +19,7 @@ from captioning.template import capitalised
 from captioning.words import sentences, word_count
 from experts.base import Statement
 
-__all__ = ["Repaired", "repair", "shorten"]
+__all__ = ["Repaired", "parts", "repair", "shorten"]
 
 _CUT: Final = re.compile(r"(?i)(?=,\s)|\s+(?=(?:while|as|with|and|but|where|which|that|in|on|near|beside)\b)")
 
@@ -61,10 +61,10 @@ def shorten(text: str, words: int) -> str:
     if not spans:
         return ""
     sentence = text[spans[0][0] : spans[0][1]]
-    parts = _parts(sentence)
-    while len(parts) > 1 and word_count("".join(parts)) > words:
-        parts.pop()
-    cut = capitalised("".join(parts).strip(" ,;."))
+    pieces = parts(sentence)
+    while len(pieces) > 1 and word_count("".join(pieces)) > words:
+        pieces.pop()
+    cut = capitalised("".join(pieces).strip(" ,;."))
     return cut if word_count(cut) <= words else ""
 
 
@@ -102,7 +102,7 @@ def _modifies(text: str, claim: Claim, following: Claim, bad: set[Claim]) -> boo
 def _without_parts(sentence: str, statements: Sequence[Statement], checker: Checker) -> str:
     """Drop the parts that hold unsupported claims; the sentence falls if its first part does."""
     kept: list[str] = []
-    for part in _parts(sentence):
+    for part in parts(sentence):
         candidate = capitalised("".join([*kept, part]).strip(" ,;."))
         checked = checker.check(candidate, statements)
         if checked.ok and checked.claims:
@@ -112,7 +112,7 @@ def _without_parts(sentence: str, statements: Sequence[Statement], checker: Chec
     return _tidied(capitalised("".join(kept).strip(" ,;."))) if kept else ""
 
 
-def _parts(sentence: str) -> list[str]:
+def parts(sentence: str) -> list[str]:
     """Split at commas and conjunctions, never inside a quotation; the parts join to the sentence again."""
     places = [m.start() for m in _CUT.finditer(sentence) if m.start() and sentence[: m.start()].count('"') % 2 == 0]
     edges = [0, *places, len(sentence)]

@@ -113,12 +113,29 @@ def test_a_long_list_stays_within_the_dense_limit():
     assert word_count(write(statements).dense) <= DENSE_WORDS
 
 
-def test_a_face_does_not_lead_where_a_person_does():
-    with_person = [parse("faces | subject | person | shows | their face | 0.9"),
-                   parse("count | count | picture | shows | one person | 0.9")]
-    assert write(with_person).short == "One person."
-    assert write(with_person[:1]).short == "A person's face."
-    assert all(p.noun is None for p in sayable(with_person) if p.dimension == "subject")
+def test_one_person_stands_for_their_face():
+    told = [parse("faces | subject | person | shows | their face | 0.9"),
+            parse("count | count | picture | shows | one person | 0.9")]
+    assert write(told).dense == "One person is visible."
+    assert write(told[:1]).short == "A person's face."
+    two = [told[0], parse("count | count | picture | shows | two people | 0.9")]
+    assert write(two).dense == "A person's face is visible. Two people are visible."
+    assert write(two).short == "Two people."
+    assert all(p.noun is None for p in sayable(two) if p.dimension == "subject")
+
+
+def test_two_cars_stand_for_a_car():
+    told = [parse("tags | subject | vehicle | looks like | car | 0.9"), parse("count | count | car | number | 2 | 0.9")]
+    assert write(told).dense == "Two cars are visible."
+
+
+def test_who_was_not_spoken_of_is_introduced():
+    place = parse("composition | appearance | person | is | on the right | 0.9")
+    assert write([place]).dense == "A person is on the right."
+    one = parse("count | count | picture | shows | one person | 0.9")
+    assert write([place, one]).dense == "One person is visible. The person is on the right."
+    two = parse("count | count | picture | shows | two people | 0.9")
+    assert write([place, two]).dense == "Two people are visible. A person is on the right."
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from training import checkpoint as checkpoints
 from training.checkpoint import Loaded
 from training.conditions.anchor import anchor_of, first_frame_mask, keep_known
 from training.conditions.text import TextTable, encoder_identity
-from training.denoise import predict
+from training.denoise import draw_noise, predict
 from training.diffusion.guidance import guided
 from training.diffusion.objectives import process_of
 from training.diffusion.samplers import sample
@@ -95,7 +95,7 @@ class _Run:
         frames, height, width = self._shape
         vae = self._model.vae
         size = (1, frames, vae.channels, height // vae.factor, width // vae.factor)
-        start = torch.randn(size, generator=noise).to(self._device)
+        start = draw_noise(size, self._model.recipe.diffusion.shared_noise, noise).to(self._device)
         known = first_frame_mask(torch.tensor([picture is not None]), frames).to(self._device)
         x0 = torch.zeros_like(start)
         if picture is not None:
@@ -120,14 +120,15 @@ class _Run:
         """Return the guided prediction: conditional and unconditional halves in one pass."""
         count = len(text.tokens)
         t = now * (1.0 - known).expand(count, -1)
-        sigma = self._process.levels(t)[1][:, :, None, None, None]
         shown = None
         if anchor is not None:
             shown = Anchor(anchor.mask.expand(count, -1), anchor.latents.expand(count, -1, -1, -1, -1))
         recipe = self._model.recipe
         fps = None if self._fps is None else self._fps.expand(count)
         zt = state.expand(count, -1, -1, -1, -1)
-        out = predict(self._model.unet, recipe.diffusion, recipe.anchor, zt, t, sigma, text, fps=fps, anchor=shown)
+        out = predict(
+            self._model.unet, recipe.diffusion, recipe.anchor, self._process, zt, t, text, fps=fps, anchor=shown
+        )
         return out if count == 1 else guided(out[:1], out[1:], self._guidance, self._rescale)
 
 

@@ -1,26 +1,42 @@
-"""The one call that training and generation share: a denoiser's prediction, its known part added."""
+"""What training and generation share: a denoiser's prediction, and the noise it is trained on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
-from training.diffusion.objectives import residual_target
+from training.diffusion.objectives import prior_target
+from training.diffusion.schedules import Process
 from training.models.unet import Anchor, Text, UNet
 from training.recipes.config import AnchorConfig, DiffusionConfig
 
-__all__ = ["predict"]
+__all__ = ["draw_noise", "predict"]
+
+
+def draw_noise(shape: Sequence[int], shared: float, noise: torch.Generator) -> Tensor:
+    """Return unit Gaussian noise f32[B, F, C, h, w], frames of a clip correlated by `shared`.
+
+    The mixed noise of PYoCo (Ge et al. 2023, eq. 5): frames resemble each other, and so may their noise.
+    """
+    own = torch.randn(tuple(shape), generator=noise)
+    common = torch.randn((shape[0], 1, *shape[2:]), generator=noise)
+    return own if shared == 0.0 else shared**0.5 * common + (1.0 - shared) ** 0.5 * own
 
 
 def predict(
-    unet: UNet, diffusion: DiffusionConfig, anchoring: AnchorConfig, zt: Tensor, t: Tensor, sigma: Tensor, text: Text,
-    *, fps: Tensor | None, anchor: Anchor | None,
+    unet: UNet, diffusion: DiffusionConfig, anchoring: AnchorConfig, process: Process, zt: Tensor, t: Tensor,
+    text: Text, *, fps: Tensor | None, anchor: Anchor | None,
 ) -> Tensor:
-    """Return the objective's prediction f32[B, F, C, h, w] at times t f32[B, F], sigma f32[B, F, 1, 1, 1].
+    """Return the objective's prediction f32[B, F, C, h, w] at times t f32[B, F].
 
-    With `anchor.residual`, unknown frames of an anchored clip are predicted as a difference from what the anchor
-    repeats there: copying the first frame needs no learning, moving it does.
+    With `anchor.residual`, frames of an anchored clip start from what the anchor repeats there: copying the first
+    frame needs no learning, moving it does. Clips without an anchor are the network's alone.
     """
     prediction: Tensor = unet(zt, t, text, fps=fps, anchor=anchor)
-    if anchor is not None and anchoring.residual:
-        prediction = prediction + residual_target(diffusion.objective, anchor.latents, sigma)
-    return prediction
+    if anchor is None or not anchoring.residual:
+        return prediction
+    alpha, sigma = (level[:, :, None, None, None] for level in process.levels(t))
+    prior = prior_target(diffusion.objective, anchor.latents, anchoring.residual_std, zt, alpha, sigma)
+    return prediction + prior * anchor.mask.amax(1)[:, None, None, None, None]

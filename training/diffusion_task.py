@@ -12,7 +12,7 @@ from torch import Tensor
 
 from training.conditions.anchor import anchor_of, first_frame_mask, keep_known
 from training.conditions.text import TextTable, drop_captions
-from training.denoise import predict
+from training.denoise import draw_noise, predict
 from training.diffusion.objectives import loss_weight, noised, process_of, target_of
 from training.loop import Loss
 from training.models.unet import UNet
@@ -78,7 +78,7 @@ class DiffusionTask:
         if frames == 1:
             anchored[:] = False
         captions = drop_captions(batch.captions, self._recipe.captions.dropout, noise)
-        eps = torch.randn(batch.latents.shape, generator=noise)
+        eps = draw_noise(batch.latents.shape, self._recipe.diffusion.shared_noise, noise)
         error, weight = self.errors(batch, times, eps, first_frame_mask(anchored, frames), captions)
         total = (error * weight).sum() / _unknown(error, anchored).clamp_min(1.0)
         return Loss(total)
@@ -98,7 +98,9 @@ class DiffusionTask:
         text = self._texts.batch(captions).to(self._device)
         anchor = anchor_of(x0, known, self._recipe.anchor.fill) if known.any() else None
         fps = batch.fps.to(self._device) if self._recipe.model.fps else None
-        guess = predict(self.module, config, self._recipe.anchor, zt, t, sigma, text, fps=fps, anchor=anchor)
+        guess = predict(
+            self.module, config, self._recipe.anchor, self._process, zt, t, text, fps=fps, anchor=anchor
+        )
         error = (guess - target_of(config.objective, x0, eps, alpha, sigma)).float().square().mean((2, 3, 4))
         weight = loss_weight(config.objective, self._process.snr(t), config.min_snr_gamma)
         return error * (1.0 - known), weight * (1.0 - known)
@@ -119,7 +121,8 @@ class DiffusionTask:
         """Return the mean error over unknown frames of all held-out clips at one time."""
         total, frames = 0.0, 0.0
         for i, batch in enumerate(self._batches.held_out):
-            eps = torch.randn(batch.latents.shape, generator=generator("held out", which, i))
+            shared = self._recipe.diffusion.shared_noise
+            eps = draw_noise(batch.latents.shape, shared, generator("held out", which, i))
             known = first_frame_mask(torch.full((len(batch.ids),), anchored), batch.latents.shape[1])
             error, _ = self.errors(batch, torch.full((len(batch.ids),), time), eps, known, batch.captions)
             total += error.sum().item()

@@ -10,13 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from training.denoise import draw_noise
 from training.diffusion.guidance import guided
 from training.diffusion.objectives import (
     Objective,
     loss_weight,
     noised,
+    prior_target,
     process_of,
-    residual_target,
     target_of,
     to_noise,
     to_x0,
@@ -33,6 +34,7 @@ from training.diffusion.schedules import (
 )
 from training.recipes.config import DiffusionConfig
 
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 ALL_T = torch.linspace(0.0, 1.0, STEPS)
 
@@ -101,14 +103,37 @@ def test_x0_and_noise_are_recovered_at_every_t(objective: Objective, zero: bool,
     torch.testing.assert_close(to_noise(objective, answer, xt, alpha, sigma), eps, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("objective", ["v", "flow"])
-def test_a_guess_of_x0_explains_its_part_of_the_target(objective: Objective) -> None:
+@pytest.mark.parametrize("deviation", [1.0, 0.4])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_prior_is_the_posterior_mean_of_its_gaussian(objective: Objective, deviation: float) -> None:
+    noise = torch.Generator().manual_seed(1)
+    guess, xt = (torch.randn(STEPS, 3, generator=noise, dtype=torch.float64) for _ in range(2))
+    alpha, sigma = (column(x).double() for x in process(objective).levels(ALL_T))
+    if objective != "flow":
+        sigma = (1.0 - alpha**2).sqrt()
+    said = prior_target(objective, guess, deviation, xt, alpha, sigma)
+    assert bool(torch.isfinite(said).all())
+    gain = alpha * deviation**2 / (alpha**2 * deviation**2 + sigma**2)
+    expected = guess + gain * (xt - alpha * guess)
+    torch.testing.assert_close(to_x0(objective, said, xt, alpha, sigma), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_with_unit_deviation_v_learns_the_residual() -> None:
     noise = torch.Generator().manual_seed(1)
     guess, rest, eps = (torch.randn(STEPS, 3, generator=noise) for _ in range(3))
-    alpha, sigma = (column(x) for x in process(objective).levels(ALL_T))
-    whole = target_of(objective, guess + rest, eps, alpha, sigma)
-    part = target_of(objective, rest, eps, alpha, sigma)
-    torch.testing.assert_close(part + residual_target(objective, guess, sigma), whole, rtol=1e-5, atol=1e-5)
+    alpha, sigma = (column(x) for x in process("v").levels(ALL_T))
+    xt = noised(guess + rest, eps, alpha, sigma)
+    prior = prior_target("v", guess, 1.0, xt, alpha, sigma)
+    whole = target_of("v", guess + rest, eps, alpha, sigma)
+    torch.testing.assert_close(whole - prior, target_of("v", rest, eps, alpha, sigma), rtol=1e-4, atol=1e-4)
+
+
+def test_noise_is_unit_and_shared_as_asked() -> None:
+    for shared in (0.0, 0.5, 1.0):
+        eps = draw_noise((400, 3, 4, 3, 3), shared, torch.Generator().manual_seed(0))
+        assert eps.std().item() == pytest.approx(1.0, abs=0.02)
+        assert (eps[:, 0] * eps[:, 1]).mean().item() == pytest.approx(shared, abs=0.02)
+        assert (eps[:200] * eps[200:]).mean().item() == pytest.approx(0.0, abs=0.05)
 
 
 def test_min_snr_is_finite_everywhere_and_one_at_pure_noise() -> None:

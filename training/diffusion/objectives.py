@@ -17,7 +17,7 @@ from torch import Tensor
 from training.diffusion.schedules import Process, flow, variance_preserving
 from training.recipes.config import DiffusionConfig
 
-__all__ = ["Objective", "loss_weight", "noised", "process_of", "residual_target", "target_of", "to_noise", "to_x0"]
+__all__ = ["Objective", "loss_weight", "noised", "prior_target", "process_of", "target_of", "to_noise", "to_x0"]
 
 Objective = Literal["eps", "v", "flow"]
 
@@ -61,14 +61,22 @@ def to_noise(objective: Objective, prediction: Tensor, xt: Tensor, alpha: Tensor
     return xt + alpha * prediction
 
 
-def residual_target(objective: Objective, guess: Tensor, sigma: Tensor) -> Tensor:
-    """Return the part of the target that a guess of z_0 explains: add it to a network that predicts the rest.
+def prior_target(
+    objective: Objective, guess: Tensor, deviation: float, xt: Tensor, alpha: Tensor, sigma: Tensor
+) -> Tensor:
+    """Return the best prediction from the prior z_0 ~ N(guess, deviation^2) alone: what a network adds its own to.
 
-    With z_0 = guess + r, target(z_0) = target(r) + this. Exact for v and flow; for eps the target holds no z_0, so 0.
+    E[z_0 | z_t] = g + alpha d^2 (z_t - alpha g) / D with D = alpha^2 d^2 + sigma^2, in the objective's terms and with
+    sigma divided out, so that nothing is lost at t = 0. For v with d = 1 this is -sigma g: then the network's own
+    target is that of the residual z_0 - g. Compare EDM's preconditioning (Karras et al. 2022, table 1).
     """
+    variance = deviation**2
+    total = alpha.square() * variance + sigma.square()
     if objective == "eps":
-        return torch.zeros_like(guess)
-    return -sigma * guess if objective == "v" else -guess
+        return sigma * (xt - alpha * guess) / total
+    if objective == "v":
+        return sigma * (alpha * (1.0 - variance) * xt - guess) / total
+    return ((sigma - alpha * variance) * xt - sigma * guess) / total
 
 
 def loss_weight(objective: Objective, snr: Tensor, gamma: float | None) -> Tensor:

@@ -123,6 +123,7 @@ class DiffusionConfig(Section):
     objective: Literal["eps", "v", "flow"] = Field("v", description="what the network predicts")
     schedule: Literal["linear", "scaled_linear", "cosine"] = Field("cosine", description="noise schedule of eps and v")
     zero_terminal_snr: bool = Field(True, description="rescale the schedule so that t = T is pure noise; not with eps")
+    shared_noise: Fraction = Field(0.0, description="share of the noise's variance that a clip's frames have alike")
     min_snr_gamma: float | None = Field(5.0, gt=0, description="min-SNR weighting of eps and v; none: weight 1")
 
     @model_validator(mode="after")
@@ -140,8 +141,9 @@ class AnchorConfig(Section):
         "repeat", description="what the condition holds at unknown frames: zeros, or the last known frame"
     )
     residual: bool = Field(
-        True, description="where a frame is filled by repetition, the network predicts the difference from it"
+        True, description="where a frame is filled by repetition, the network starts from that guess of it"
     )
+    residual_std: float = Field(1.0, gt=0, le=1, description="how far frames are from the guess, latent units")
 
 
 class CaptionConfig(Section):

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import media
 from dataset.plan import REASONS, BucketRow
-from evaluation import Figure, load_profile, summary
+from evaluation import Figure, Profile, load_profile, summary
 from evaluation.metrics import METRICS
 from media.errors import ConfigError, MediaError
 from pipelines.report.embed import Budget, data_uri
@@ -95,7 +95,7 @@ class GradeTable:
 
     sets: tuple[tuple[str, int], ...]
     rows: tuple[GradeRow, ...]
-    profile: str
+    profiles: tuple[str, ...]
     reasons: tuple[tuple[str, int], ...]
 
 
@@ -229,7 +229,7 @@ def grade_table(sets: Mapping[str, Sequence[Mapping[str, Any]]]) -> GradeTable |
     if not filled:
         return None
     first = next(iter(filled.values()))[0]
-    profile = load_profile(first["profile"])
+    profile = _profile(str(first["profile"]))
     figures = {name: {f.name: f for f in summary(rows, profile)} for name, rows in filled.items()}
     names = ["composite", *(f"level_{d}" for d in profile.dimensions), *profile.metrics]
     rows = [_grade_row(name, [figures[s].get(name) for s in filled]) for name in names]
@@ -237,9 +237,17 @@ def grade_table(sets: Mapping[str, Sequence[Mapping[str, Any]]]) -> GradeTable |
     for row in (row for members in filled.values() for row in members):
         if row.get("composite_reason"):
             reasons[row["composite_reason"]] = reasons.get(row["composite_reason"], 0) + 1
-    label = f"{first['profile']} v{first['profile_version']} ({first['profile_hash']})"
+    labels = {f"{r['profile']} v{r['profile_version']} ({r['profile_hash']})" for m in filled.values() for r in m}
     ordered = sorted(reasons.items(), key=lambda item: -item[1])
-    return GradeTable(tuple((n, len(r)) for n, r in filled.items()), tuple(rows), label, tuple(ordered))
+    return GradeTable(tuple((n, len(r)) for n, r in filled.items()), tuple(rows), tuple(sorted(labels)), tuple(ordered))
+
+
+def _profile(name: str) -> Profile:
+    """Return the profile that rows name; one that is not known here lends its name only, and embedded the layout."""
+    try:
+        return load_profile(name)
+    except ConfigError:
+        return load_profile()
 
 
 def _grade_row(name: str, figures: Sequence[Figure | None]) -> GradeRow:

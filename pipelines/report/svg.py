@@ -172,7 +172,7 @@ def curve(
     for value in ticks(y_low, y_high):
         y = at(x_low, value)[1]
         body += [_line(left, y, width - right, y, "grid"), _text(left - 8, y + 4, nice_number(value), anchor="end")]
-    for value in ticks(x_low, x_high, 6):
+    for value in (t for t in ticks(x_low, x_high, 6) if t == int(t)):  # steps are whole
         body.append(_text(at(value, y_low)[0], base + 18, nice_number(value)))
     body.append(_text(width - right, base + 34, unit, "t dim", "end"))
     for series, css in ((points, "raw"), (smooth, "smooth")):

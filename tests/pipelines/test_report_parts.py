@@ -193,3 +193,13 @@ def test_grades_put_the_larger_set_first_and_say_where_there_is_too_little() -> 
     assert few.note == "too few prompts (1)"
     assert table.reasons == (("flicker: nothing stands still", 2),)
     assert grade_table({}) is None
+
+
+def test_grades_under_different_profiles_are_told_apart() -> None:
+    other = [row | {"profile": "mine", "profile_hash": "f" * 12} for row in data.grade_rows(2, "r")]
+    table = grade_table({"train": data.grade_rows(3, "r"), "generated": other})
+    assert table is not None
+    assert table.profiles == ("embedded v1 (000000000000)", "mine v1 (ffffffffffff)")
+    only = grade_table({"generated": other})
+    assert only is not None
+    assert only.profiles == ("mine v1 (ffffffffffff)",)

@@ -8,7 +8,7 @@ matrices are stored in the row, so that frames can be rendered again at any time
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import cos, hypot, radians, sin
+from math import cos, radians, sin
 from typing import Any, Final
 
 import cv2
@@ -119,7 +119,7 @@ def render(image: Rgb, path: Affines, size: tuple[int, int]) -> Iterator[Rgb]:
     if len(path) == 0:
         return
     height, width = size
-    finest = min(_sampling(matrix, image.shape[:2], size) for matrix in path)
+    finest = _sampling(path, image.shape[:2], size)
     factor = _SUPERSAMPLE if finest >= 1 else 1
     source = image
     if finest > factor:
@@ -149,10 +149,12 @@ def _to_pixels(
     return np.hstack([scaled, offset[:, None]])
 
 
-def _sampling(matrix: npt.NDArray[np.float32], source: tuple[int, ...], output: tuple[int, int]) -> float:
-    """Return how many source pixels one output pixel spans, along the axis where that is fewer."""
-    pixels = _to_pixels(matrix, source, output)
-    return min(hypot(*pixels[:, 0]), hypot(*pixels[:, 1]))
+def _sampling(path: Affines, source: tuple[int, ...], output: tuple[int, int]) -> float:
+    """Return how many source pixels one output pixel spans in the closest view, along the axis where that is fewer."""
+    to_source = np.array([source[1], source[0]]) / 2
+    from_output = 2 / np.array([output[1], output[0]])
+    scaled = to_source[:, None] * path[:, :, :2] * from_output
+    return float(np.sqrt((scaled**2).sum(axis=1)).min())
 
 
 def render_clip(row: Mapping[str, Any], image: Rgb, *, max_height: int | None = None) -> Iterator[Rgb]:

@@ -100,7 +100,7 @@ class Cascade:
                 return
             probability = seen
         cut = Cut(evidence.frame, evidence.frame, evidence.time_s, "hard", probability, self.name)
-        # Within a dissolve or a wipe no single step is as great as that; around a hard cut, motion may look like either.
+        # No single step of a dissolve or a wipe is as great; but motion around a hard cut may look like either.
         self._claims.append(_Claim(cut, 2 if evidence.probability >= _HARD_BEYOND_DOUBT else 0))
 
     def _claim_gradual(self, transition: Transition) -> None:

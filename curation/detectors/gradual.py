@@ -186,10 +186,10 @@ class Gradual:
         found: list[Transition] = []
         if len(self._rows) == 2 * _REACH + 1 and view.index % _EVERY == 0:
             seen = self._look(view.index - _REACH)
-            if self._open is not None and (seen is None or seen.first > self._open.end):
-                if view.index - _REACH > self._open.end:
-                    found.append(self._open)
-                    self._open = None
+            held = self._open
+            if held is not None and view.index - _REACH > held.end and (seen is None or seen.first > held.end):
+                found.append(held)
+                self._open = None
             if seen is not None:
                 self._open = seen if self._open is None or seen.probability > self._open.probability else self._open
         return found

@@ -23,7 +23,12 @@ _OVERLAY_AGREE: Final = 0.9
 def aggregate(steps: Sequence[Step], looks: Sequence[Look], flows: Sequence[Flow]) -> dict[str, Any]:
     """Return every measured column of one clip, in the schema's order; None where nothing could be measured."""
     values = {**_motion(flows), **_steps(steps), **_texture(looks), **_light(looks), **_borders(looks)}
-    return {column.name: values[column.name] for column in MEASURES}
+    return {column.name: _rounded(values[column.name]) for column in MEASURES}
+
+
+def _rounded(value: Any) -> Any:
+    """Keep six digits: sums of floats may differ in the last bits with the memory's alignment, rows must not."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

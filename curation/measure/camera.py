@@ -19,7 +19,8 @@ from curation.planes import Plane, halve
 
 __all__ = ["Camera", "classify", "fit_camera"]
 
-_TEXTURE: Final = 12
+_TEXTURE: Final = 12.0
+_LEAST_TEXTURE: Final = 3.0
 _MAX_POINTS: Final = 1000
 _ROUNDS: Final = 3
 _MIN_POINTS: Final = 24
@@ -67,7 +68,7 @@ def fit_camera(
     height, width = before.shape
     rows, columns = grid
     texture = cv2.morphologyEx(before, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8))[rows, columns]
-    chosen = texture > _TEXTURE
+    chosen = texture > min(_TEXTURE, max(float(np.median(texture)), _LEAST_TEXTURE))
     if int(chosen.sum()) < _MIN_POINTS:
         return None
     centre = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
@@ -84,7 +85,8 @@ def fit_camera(
     # What the flow falls short of, it falls short of everywhere: what is left of it is taken from its own fit.
     linear = np.asarray(matrix[:, :2] - np.eye(2), np.float32)
     model = np.asarray(points @ linear.T + np.asarray(matrix[:, 2], np.float32), np.float32)
-    matrix = _refine(before, after, np.asarray(matrix, np.float64))
+    apart = cv2.magnitude(*cv2.split(np.ascontiguousarray(field - model)))
+    matrix = _refine(before, after, np.asarray(matrix, np.float64), apart <= 2 * tolerance)
     a, b = float(matrix[0, 0]), float(matrix[1, 0])
     scale = hypot(a, b)
     if not 0.25 < scale < 4:
@@ -100,11 +102,13 @@ def fit_camera(
     return camera, model
 
 
-def _refine(before: Plane, after: Plane, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _refine(
+    before: Plane, after: Plane, matrix: npt.NDArray[np.float64], follows: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
     """Improve a similarity by aligning the pictures themselves: Lucas-Kanade over the whole of them, at half size.
 
     The flow is smoothed and so falls short of slow zooms and rolls by a tenth; this takes the error under 2%.
-    Pixels that disagree with the model (things that move by themselves) weigh less, by Cauchy's weights.
+    Only those parts count whose flow `follows` (h, w) the matrix; of them, pixels that disagree weigh less (Cauchy).
     """
     if min(before.shape) < 32:
         return matrix
@@ -113,6 +117,7 @@ def _refine(before: Plane, after: Plane, matrix: npt.NDArray[np.float64]) -> npt
     x = np.broadcast_to(np.arange(width, dtype=np.float32) - (width - 1) / 2, first.shape)
     y = np.broadcast_to((np.arange(height, dtype=np.float32) - (height - 1) / 2)[:, None], first.shape)
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    counts = cv2.resize(follows.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
     found = matrix.copy()
     found[:, 2] /= 2
     for _ in range(_ROUNDS):
@@ -126,7 +131,8 @@ def _refine(before: Plane, after: Plane, matrix: npt.NDArray[np.float64]) -> npt
             borderValue=-1e4,
         )
         inside = cv2.erode((moved > -1.0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        if inside.mean() < 0.25:
+        inside &= counts
+        if inside.mean() < 0.15:
             return matrix
         gx, gy = (cv2.Sobel(moved, cv2.CV_32F, dx, 1 - dx, scale=1 / 8)[inside] for dx in (1, 0))
         error = (first - moved)[inside]
@@ -171,17 +177,17 @@ def _name(components: Sequence[float]) -> str:
 def classify(cameras: Sequence[Camera]) -> tuple[str, float] | None:
     """Name what the camera does over a clip, and the share of its pairs that agree; None without pairs.
 
-    The name is of the mean velocity. Where the pairs move but point different ways, so that the mean is small
-    against their sizes, the camera is handheld; the share then is that of the pairs that move.
+    The name is of the median velocity, by component. Where the pairs move but point different ways, so that it is
+    small against their sizes, the camera is handheld; the share then is that of the pairs that move.
     """
     if not cameras:
         return None
     each = np.array([c.components for c in cameras])
     sizes = np.linalg.norm(each, axis=1)
-    mean = each.mean(axis=0)
+    usual = np.median(each, axis=0)
     if float(np.median(sizes)) < _STATIC:
         return "static", float((sizes < _STATIC).mean())
-    if float(np.linalg.norm(mean)) < _COHERENT * float(sizes.mean()):
+    if float(np.linalg.norm(usual)) < _COHERENT * float(np.median(sizes)):
         return "handheld", float((sizes >= _STATIC).mean())
-    name = _name(list(mean))
+    name = _name(list(usual))
     return name, float(np.mean([_name(list(row)) == name for row in each]))

@@ -12,10 +12,12 @@ import numpy.typing as npt
 from curation.measure.camera import Camera, fit_camera
 from curation.planes import Plane
 
-__all__ = ["REFERENCE_PX", "Flow", "FlowMeter"]
+__all__ = ["REFERENCE_PX", "SMALLEST_PX", "Flow", "FlowMeter"]
 
 REFERENCE_PX: Final = 360
 """Speeds are given in pixels of a picture this high."""
+SMALLEST_PX: Final = 16
+"""A picture with a side shorter than this has no flow measured."""
 _SHORTEST_S: Final = 0.055
 _LONGEST_S: Final = 0.25
 _TARGET_PX: Final = 4.0
@@ -59,9 +61,7 @@ class FlowMeter:
         self.baseline_s = _SHORTEST_S
 
     def field(self, before: Plane, after: Plane) -> npt.NDArray[np.float32]:
-        """Return the flow (H, W, 2) in pixels, x then y, from `before` to `after`."""
-        if min(before.shape) < 16:
-            return np.zeros((*before.shape, 2), np.float32)
+        """Return the flow (H, W, 2) in pixels, x then y, from `before` to `after`: at least 16 px either way."""
         self._dis.setFinestScale(2 if min(before.shape) >= 96 else 1 if min(before.shape) >= 48 else 0)
         return np.asarray(self._dis.calc(before, after, None), np.float32)
 

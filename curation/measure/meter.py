@@ -15,7 +15,7 @@ import cv2
 
 from curation.measure.aggregate import aggregate
 from curation.measure.borders import Profile, profile
-from curation.measure.flow import Flow, FlowMeter
+from curation.measure.flow import SMALLEST_PX, Flow, FlowMeter
 from curation.measure.light import Light, measure_light
 from curation.measure.texture import Texture, measure_texture
 from curation.planes import Rgb, View, view_of_rgb
@@ -83,6 +83,8 @@ class Meter:
                 self._pair = []
                 planes = (start.y, following.y, view.y)
                 self._flows.append(self._flow.measure(start.index, view.index, planes, seconds))
+        if min(view.y.shape) < SMALLEST_PX:
+            return
         if not self._pair and view.time_s + 1e-9 >= self._next_pair_s:
             self._next_pair_s = _after(view.time_s, self._pair_s)
             self._pair = [view]

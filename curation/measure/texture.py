@@ -44,11 +44,10 @@ def measure_texture(view: View) -> Texture:
     laplacian = cv2.Laplacian(plane, cv2.CV_16S)
     gx, gy = cv2.spatialGradient(plane)
     magnitude = cv2.magnitude(gx.astype(np.float32), gy.astype(np.float32))
-    mean, deviation = (float(x[0][0]) for x in cv2.meanStdDev(magnitude))
     return Texture(
         laplacian=float(cv2.meanStdDev(laplacian)[1][0][0]) ** 2,
-        tenengrad=mean**2 + deviation**2,
-        spatial_information=deviation,
+        tenengrad=(float(cv2.norm(gx, cv2.NORM_L2SQR)) + float(cv2.norm(gy, cv2.NORM_L2SQR))) / gx.size,
+        spatial_information=float(magnitude.std(dtype=np.float64)),
         noise_sigma=_noise(_middle(luma, 360, 640)),
         blockiness=_blockiness(_middle(luma, 720, 1280)),
     )

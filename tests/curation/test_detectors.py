@@ -1,4 +1,4 @@
-"""Every shot detector keeps the protocol; the cascade tells cuts, dissolves, wipes and fades from what looks like them."""
+"""Every shot detector keeps the protocol; the cascade tells boundaries from what looks like them."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import permutations
 from typing import Final
 
@@ -26,7 +27,7 @@ _THINGS: Final = frozenset({"subject", "count", "setting"})
 
 def facts_grammar(statements: Sequence[Statement]) -> str | None:
     """Return the GBNF of the JSON replies that `statements` allow; None if nothing short enough can be said."""
-    facts = bundled(sayable(statements))[:_MOST_FACTS]
+    facts = [_leading(p) for p in bundled(sayable(statements))[:_MOST_FACTS]]
     if not facts or not shorts(facts):
         return None
     rules = [
@@ -53,6 +54,11 @@ def _grouped(told: Sequence[Phrase], key: Callable[[Phrase], tuple[str, str]]) -
     return [_bundle(group) for group in groups.values()]
 
 
+def _leading(p: Phrase) -> Phrase:
+    """People lead: `one person with a suit and tie`, never a suit and tie with one person."""
+    return replace(p, adjunct=None) if p.dimension == "count" and p.noun is not None else p
+
+
 def _bundle(group: Sequence[Phrase]) -> Phrase:
     first = group[0]
     if len(group) == 1:
@@ -62,19 +68,20 @@ def _bundle(group: Sequence[Phrase]) -> Phrase:
     if first.dimension == "subject" and len(nouns) == len(group):
         noun = joined(nouns)
         return Phrase(statements, f"{noun} {be(noun)} visible", noun, f"with {noun}")
-    return Phrase(statements, joined([p.clause for p in group]), first.noun, first.adjunct if len(nouns) else None)
+    adjunct = first.adjunct if nouns else None
+    return Phrase(statements, joined([p.clause for p in group]), first.noun, adjunct)
 
 
 def shorts(facts: Sequence[Phrase]) -> list[str]:
     """Return the short captions that the facts allow: a lead and up to three adjuncts, in at most 15 words.
 
-    A thing leads where there is one; else text, the look of the picture, or a clause by itself. Only those are taken
-    that say as much as fits, or one fact less: greedy decoding would stop at the first full stop it may.
+    Whoever was counted leads, else a thing, else text, the look of the picture, or a clause by itself. Only those are
+    taken that say as much as fits, or one fact less: greedy decoding would stop at the first full stop it may.
     """
     found: dict[str, int] = {}
     leads = [p for p in facts if p.noun is not None]
     things = [p for p in leads if p.dimension in _THINGS]
-    for lead in things or leads:
+    for lead in [p for p in things if p.dimension == "count"] or things or leads:
         others = [p for p in facts if p is not lead and p.adjunct]
         for n in range(min(_SHORT_ADJUNCTS, len(others)), -1, -1):
             for chosen in permutations(others, n):
@@ -122,7 +129,11 @@ def _nouns_among(facts: Sequence[Phrase], said: int) -> list[int]:
 
 
 def _starts(facts: Sequence[Phrase], said: int) -> Iterator[str]:
-    for then, p in _unsaid(facts, said):
+    unsaid = list(_unsaid(facts, said))
+    people_wait = any(p.dimension == "count" and p.noun is not None for _, p in unsaid)
+    for then, p in unsaid:
+        if people_wait and p.dimension == "subject":
+            continue
         if p.noun is not None and p.dimension in _THINGS:
             yield f"{_escaped(_first_up(p.noun))} noun-{then}-{facts.index(p)}"
         else:

@@ -118,7 +118,9 @@ class Caption:
         self._experts = list(experts)
         self._run_id = run_id
         self._backend = captioning.make_backend(captions)
-        self._checker = captioning.Checker()
+        # Words of the statements' own need no embedding to be recognised; a model that writes freely has others.
+        free = captions.backend in ("openai", "transformers") or captions.guided == "schema"
+        self._checker = captioning.make_checker(captions.profile if free else None)
 
     def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
         """Caption each clip; a pseudo-video takes its still's caption and adds the known camera motion."""

@@ -121,7 +121,7 @@ def preflight(profile: str, names: Sequence[str], backend: str | None = None, de
     roles = [role for name in names for role in experts.expert_class(name).roles]
     if backend == "embedded":
         roles.append("language")
-    if backend not in (None, "template"):
+    if backend in ("openai", "transformers"):
         roles.append("sentence")
     if detector in ("cascade", "transnet"):
         roles.append("shots")

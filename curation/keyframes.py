@@ -30,7 +30,7 @@ class Candidate:
 
 
 class Album:
-    """Candidates of the shots that are still undecided: at most 48; when full, every second one is let go."""
+    """Candidates of the shots that are still undecided: at most 48, the older ones thinned out evenly."""
 
     def __init__(self, height_px: int, interval_s: float) -> None:
         self._height = height_px
@@ -50,7 +50,13 @@ class Album:
         planes = tuple(np.array(p) for p in (area(y, width, height), area(u, *half), area(v, *half)))
         self._held.append(Candidate(view.index, view.time_s, (planes[0], planes[1], planes[2]), view.bt709))
         if len(self._held) > _CAPACITY:
-            self._held = self._held[::2]
+            self._thin()
+
+    def _thin(self) -> None:
+        """Let go of that older candidate whose neighbours are nearest to each other; the newest half stays dense."""
+        held = self._held
+        gaps = [held[k + 1].time_s - held[k - 1].time_s for k in range(1, _CAPACITY // 2)]
+        del held[1 + gaps.index(min(gaps))]
 
     def forget(self, before: int) -> None:
         """Let go of the candidates of frames below `before`."""

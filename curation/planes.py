@@ -97,8 +97,9 @@ def view_of_frame(frame: Frame) -> View:
 
     luma, u, v = frame.yuv()
     height, width = luma.shape
-    # frame.luma(2) shrinks before it turns a rotated picture, so that the turn costs little.
-    y = frame.luma(2) if min(height, width) >= 2 * _SHORT_SIDE else luma
+    # A turned picture is a view with strides that OpenCV would copy: luma(2) shrinks it before it turns it.
+    turned = luma.strides[1] != 1
+    y = frame.luma(2) if turned and min(height, width) >= 2 * _SHORT_SIDE else luma
     y, u, v = _small(y, u, v)
     if frame.full_range:
         y, u, v = _limited((y, u, v))

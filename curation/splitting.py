@@ -67,10 +67,11 @@ class Splitter:
         self._detector = detector
         self._config = config
         self._emit = emit
-        # Every clip must hold a look and a candidate, however short clips may be.
-        grid_s = config.min_clip_s / 2
-        self._meter = Meter(max(config.looks_per_s, 1 / grid_s), config.flow_pairs_per_s)
-        self._album = Album(config.keyframe_height_px, min(grid_s, config.max_clip_s / _CANDIDATES_PER_MAX))
+        # Every clip must hold a look and some candidates, however short clips may be.
+        self._meter = Meter(max(config.looks_per_s, 1 / (0.9 * config.min_clip_s)), config.flow_pairs_per_s)
+        self._album = Album(
+            config.keyframe_height_px, min(config.min_clip_s / 2, config.max_clip_s / _CANDIDATES_PER_MAX)
+        )
         self._first = 0
         self._shot = 0
         self._cut_in = "start"

@@ -22,7 +22,10 @@ __all__ = ["Camera", "classify", "fit_camera"]
 _TEXTURE: Final = 12.0
 _LEAST_TEXTURE: Final = 3.0
 _MAX_POINTS: Final = 1000
-_ROUNDS: Final = 3
+_ROUNDS: Final = 2
+_OUTSIDE: Final = -1e4
+_DAMPING: Final = 1e-3 * np.eye(4, dtype=np.float32)
+_STILL_PX: Final = 0.3
 _MIN_POINTS: Final = 24
 _MIN_INLIERS: Final = 0.35
 _STATIC: Final = 0.012
@@ -110,7 +113,8 @@ def _refine(
     The flow is smoothed and so falls short of slow zooms and rolls by a tenth; this takes the error under 2%.
     Only those parts count whose flow `follows` (h, w) the matrix; of them, pixels that disagree weigh less (Cauchy).
     """
-    if min(before.shape) < 32:
+    corner = np.abs(matrix[:, :2] - np.eye(2)) @ np.array(before.shape[::-1]) / 2 + np.abs(matrix[:, 2])
+    if min(before.shape) < 32 or corner.max() < _STILL_PX:
         return matrix
     first, second = halve(before).astype(np.float32), halve(after).astype(np.float32)
     height, width = first.shape
@@ -128,20 +132,20 @@ def _refine(
             (width, height),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_CONSTANT,
-            borderValue=-1e4,
+            borderValue=_OUTSIDE,
         )
-        inside = cv2.erode((moved > -1.0).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        inside &= counts
-        if inside.mean() < 0.15:
+        inside = counts & (cv2.erode(moved, np.ones((3, 3), np.uint8)) >= 0)
+        share = float(inside.mean())
+        if share < 0.15:
             return matrix
-        gx, gy = (cv2.Sobel(moved, cv2.CV_32F, dx, 1 - dx, scale=1 / 8)[inside] for dx in (1, 0))
-        error = (first - moved)[inside]
-        spread = 1.4826 * float(np.median(np.abs(error))) + 0.5
-        weight = 1 / (1 + (error / (2 * spread)) ** 2)
-        slopes = np.stack([gx * x[inside] + gy * y[inside], gy * x[inside] - gx * y[inside], gx, gy])
-        weighted = slopes * weight
+        gx, gy = (cv2.Sobel(moved, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
+        error = first - moved
+        spread = float(np.abs(error[inside]).mean()) + 0.5
+        weight = inside / (1 + (error / (2.5 * spread)) ** 2)
+        slopes = np.stack([gx * x + gy * y, gy * x - gx * y, gx, gy]).reshape(4, -1)
+        weighted = slopes * weight.ravel()
         # Damped: a picture with slopes one way only says nothing of the other.
-        step = np.linalg.solve(weighted @ slopes.T + 1e-3 * np.eye(4, dtype=np.float32), weighted @ error)
+        step = np.linalg.solve(weighted @ slopes.T + _DAMPING, weighted @ error.ravel())
         found[0, 0] = found[1, 1] = found[0, 0] + step[0]
         found[1, 0] += step[1]
         found[0, 1] = -found[1, 0]

@@ -51,7 +51,7 @@ class Meter:
     measured. Both on a grid of seconds from the first frame, so that the same video always gives the same values.
     """
 
-    def __init__(self, looks_per_s: float = 2.0, pairs_per_s: float = 4.0) -> None:
+    def __init__(self, looks_per_s: float = 1.0, pairs_per_s: float = 3.0) -> None:
         self._look_s = 1 / looks_per_s
         self._pair_s = 1 / pairs_per_s
         self._next_look_s = 0.0

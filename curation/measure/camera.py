@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import atan2, degrees, hypot, log2, radians
 from typing import Final
 
@@ -17,8 +18,10 @@ import numpy.typing as npt
 
 from curation.planes import Plane, halve
 
-__all__ = ["Camera", "classify", "fit_camera"]
+__all__ = ["THIN", "Camera", "classify", "fit_camera"]
 
+THIN: Final = slice(2, None, 4)
+"""The rows and columns at which the flow is read: DIS interpolates between them anyway."""
 _TEXTURE: Final = 12.0
 _LEAST_TEXTURE: Final = 3.0
 _MAX_POINTS: Final = 1000
@@ -59,23 +62,20 @@ class Camera:
 def fit_camera(
     before: Plane,
     after: Plane,
-    grid: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
     field: npt.NDArray[np.float32],
     seconds: float,
 ) -> tuple[Camera, npt.NDArray[np.float32]] | None:
     """Fit a similarity (4 parameters, RANSAC then least squares) to the flow where the picture has texture.
 
-    `grid` holds the rows and columns (h, w) of the points at which `field` (h, w, 2) gives the flow. Returns the
-    camera and the flow (h, w, 2) that it alone would give, or None where no motion is shared by enough of the picture.
+    `field` (h, w, 2) is the flow at every fourth row and column, `THIN`. Returns the camera and the flow (h, w, 2) that
+    it alone would give, or None where no motion is shared by enough of the picture.
     """
     height, width = before.shape
-    rows, columns = grid
-    texture = cv2.morphologyEx(before, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8))[rows, columns]
+    texture = cv2.morphologyEx(before, cv2.MORPH_GRADIENT, np.ones((5, 5), np.uint8))[THIN, THIN]
     chosen = texture > min(_TEXTURE, max(float(np.median(texture)), _LEAST_TEXTURE))
     if int(chosen.sum()) < _MIN_POINTS:
         return None
-    centre = np.array([(width - 1) / 2, (height - 1) / 2], np.float32)
-    points = np.stack([columns, rows], axis=-1).astype(np.float32) - centre
+    points = _points(height, width)
     thin = max(1, int(chosen.sum()) // _MAX_POINTS)
     source = np.ascontiguousarray(points[chosen][::thin])
     target = np.ascontiguousarray(source + field[chosen][::thin])
@@ -103,6 +103,13 @@ def fit_camera(
         aspect=width / height,
     )
     return camera, model
+
+
+@lru_cache(maxsize=8)
+def _points(height: int, width: int) -> npt.NDArray[np.float32]:
+    """Return where `THIN` samples a picture, from its centre: float32, (h, w, 2), x then y."""
+    x, y = np.meshgrid(np.arange(width)[THIN] - (width - 1) / 2, np.arange(height)[THIN] - (height - 1) / 2)
+    return np.stack([x, y], axis=-1).astype(np.float32)
 
 
 def _refine(

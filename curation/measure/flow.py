@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from curation.measure.camera import Camera, fit_camera
+from curation.measure.camera import THIN, Camera, fit_camera
 from curation.planes import Plane
 
 __all__ = ["REFERENCE_PX", "SMALLEST_PX", "Flow", "FlowMeter"]
@@ -25,7 +25,6 @@ _MOVING_PX_PER_S: Final = 6.0
 _STILL_PX_PER_S: Final = 4.0
 _EDGE: Final = 24.0
 _CELL: Final = 8
-_STRIDE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +67,12 @@ class FlowMeter:
     def measure(self, first: int, last: int, planes: tuple[Plane, Plane, Plane], seconds: float) -> Flow:
         """Measure one pair: `planes` are those of frame `first`, of the frame after it, and of frame `last`."""
         before, following, after = planes
-        rows, columns = np.mgrid[_STRIDE // 2 : before.shape[0] : _STRIDE, _STRIDE // 2 : before.shape[1] : _STRIDE]
-        field = self.field(before, after)[rows, columns]
+        field = np.ascontiguousarray(self.field(before, after)[THIN, THIN])
         per_s = REFERENCE_PX / before.shape[0] / seconds
         speed = cv2.magnitude(field[..., 0], field[..., 1])
         fast_px = float(np.percentile(speed, 75))
         self.baseline_s = min(max(_TARGET_PX / max(fast_px / seconds, 1e-3), _SHORTEST_S), _LONGEST_S)
-        fit = fit_camera(before, after, (rows, columns), field, seconds)
+        fit = fit_camera(before, after, field, seconds)
         left, model_speed = None, speed
         if fit is not None:
             model = fit[1]
@@ -83,7 +81,7 @@ class FlowMeter:
             model_speed = cv2.magnitude(model[..., 0], model[..., 1])
         still = speed * per_s < _STILL_PX_PER_S
         moving = float((speed * per_s > _MOVING_PX_PER_S).mean())
-        change = cv2.absdiff(before, following)[rows, columns][still]
+        change = cv2.absdiff(before, following)[THIN, THIN][still]
         return Flow(
             first=first,
             last=last,

@@ -58,8 +58,8 @@ _f32, _f64, _i32, _i64, _str, _bool = pa.float32(), pa.float64(), pa.int32(), pa
 _RUN = Column("run_id", _str, "the run that wrote this row: runs/<run_id>.json", nullable=False)
 
 _CUT = struct_type(
-    Column("frame", _i32, "first frame of the next shot"),
-    Column("end_frame", _i32, "end of the transition, half-open; equals frame for a hard cut"),
+    Column("frame", _i32, "end of the shot before, half-open"),
+    Column("end_frame", _i32, "first frame of the next shot; equals frame for a hard cut"),
     Column("time_s", _f64, "timestamp of frame"),
     Column("kind", _str, "hard | dissolve | fade | wipe"),
     Column("score", _f32, "the detector's confidence, 0 to 1"),
@@ -173,8 +173,8 @@ _CLIPS = (
     Column("duration_s", _f64, "end_s - start_s"),
     Column("frames", _i32, "number of frames", nullable=False),
     Column("fps", _f64, "frames / duration_s"),
-    Column("width_px", _i32, "display width of the source"),
-    Column("height_px", _i32, "display height of the source"),
+    Column("width_px", _i32, "display width of the source; of a pseudo-video, its own"),
+    Column("height_px", _i32, "display height of the source; of a pseudo-video, its own"),
     Column("shot", _i32, "index of the shot within its source"),
     Column("cut_in", _str, "how the clip begins: start | hard | dissolve | fade | wipe | split"),
     Column("cut_out", _str, "how the clip ends: end | hard | dissolve | fade | wipe | split"),

@@ -70,7 +70,11 @@ class TransNet:
 
     def _judge(self, count: int) -> list[Cut]:
         first, frames = self._thumbs.frames(self._judged - _MARGIN, self._judged + count + _MARGIN)
-        likely: npt.NDArray[np.float32] = self._network.probabilities(frames)
+        # Where the video begins or ends, its first or last frame stands in for the context.
+        before = _MARGIN - (self._judged - first)
+        after = _MARGIN + count + _MARGIN - before - len(frames)
+        window = np.concatenate([frames[:1].repeat(before, 0), frames, frames[-1:].repeat(after, 0)])
+        likely: npt.NDArray[np.float32] = self._network.window(window)[before:]
         cuts = []
         for index in range(self._judged, self._judged + count):
             probability = float(likely[index - first])

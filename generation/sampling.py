@@ -23,6 +23,7 @@ from training.diffusion.samplers import sample
 from training.models.unet import Anchor, Text
 from training.pixels import fit_frames, to_pixels
 from training.randomness import generator
+from training.threads import limited
 
 __all__ = ["Video", "generate"]
 
@@ -67,12 +68,12 @@ def generate(
     rate = fps or bucket.fps or 8.0
     given = _first_frames(first_frame, len(prompts), model)
     texts = _texts(model, [*prompts, negative], text_encoder_path)
-    videos = []
-    for i, (prompt, picture) in enumerate(zip(prompts, given, strict=True)):
-        run = _Run(model, shape, rate, guidance, rescale, device)
-        told = texts.batch([prompt, negative] if guidance != 1.0 else [prompt]).to(torch.device(device))
-        ticks = None if progress is None else _ticks(progress, i * steps, len(prompts) * steps)
-        videos.append(run.video(told, picture, steps, generator(seed, i, "video"), ticks))
+    run, videos = _Run(model, shape, rate, guidance, rescale, device), []
+    with limited(model.recipe.loop.threads):
+        for i, (prompt, picture) in enumerate(zip(prompts, given, strict=True)):
+            told = texts.batch([prompt, negative] if guidance != 1.0 else [prompt]).to(torch.device(device))
+            ticks = None if progress is None else _ticks(progress, i * steps, len(prompts) * steps)
+            videos.append(run.video(told, picture, steps, generator(seed, i, "video"), ticks))
     return videos
 
 

@@ -204,7 +204,9 @@ class _Run:
         moments = saved.tensors("optimiser")
         for name, parameter in self.named:
             keys = [k for k in moments if k.startswith(f"{name}|")]
-            self.adam.state[parameter] = {k.rpartition("|")[2]: moments[k] for k in keys}
+            state = {k.rpartition("|")[2]: moments[k] for k in keys}
+            # AdamW keeps its step count on the CPU, its moments beside the weights.
+            self.adam.state[parameter] = {k: v if k == "step" else v.to(parameter.device) for k, v in state.items()}
         self.step = self.saved_at = saved.step
         self.before = dict(saved.state["held_out_before"])
         _truncate(self.log, saved.step)
@@ -213,14 +215,15 @@ class _Run:
 def fit(
     task: Task, optimiser: OptimiserConfig, loop: LoopConfig, out: Path, *, seed: int, recipe: dict[str, Any],
     max_steps: int | None = None, deadline: float | None = None, resume: bool = True, progress: Progress | None = None,
+    begun: float | None = None,
 ) -> TrainResult:
     """Train until `max_steps` (in all) or `deadline` (a `time.monotonic` instant), whichever is first.
 
     The deadline is kept with the last held-out pass inside it, as far as one step allows; at least one step is
-    done. `progress` gets (step, steps), or (seconds, seconds) when the deadline is what ends the run.
+    done. `progress` gets (step, steps), or (seconds, seconds) since `begun` when there is a deadline.
     """
     out.mkdir(parents=True, exist_ok=True)
-    begun = time.monotonic()
+    begun = time.monotonic() if begun is None else begun
     steps = loop.max_steps if max_steps is None else max_steps
     run = _Run(task, optimiser, loop, out, seed, recipe)
     newest = checkpoint.latest(out) if resume else None
@@ -244,7 +247,7 @@ def fit(
             if deadline is None:
                 progress(run.step, steps)
             else:
-                progress(int(now - begun), max(1, int(deadline - reserve - begun)))
+                progress(round(min(now, deadline) - begun), max(1, round(deadline - begun)))
         if deadline is not None and now + reserve + line["wall_s"] > deadline:
             break
     path = run.save() if run.saved_at != run.step else checkpoint.find(out)

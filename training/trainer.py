@@ -23,6 +23,7 @@ from training.models.unet import UNet, graft
 from training.models.vae import PACKAGED, load_vae
 from training.randomness import seed_of
 from training.recipes.config import DiffusionRecipe, VaeRecipe
+from training.threads import limited
 from training.vae_task import VaeTask
 
 __all__ = ["train"]
@@ -51,19 +52,21 @@ def train(
     without, it is replaced. Latents and captions are encoded once and kept in `cache_dir` (`out_dir`/caches if None).
     A vae recipe draws its own pictures: it needs neither shards nor a text encoder.
 
-    `progress` is called with (done, total), in steps, or in seconds where `max_seconds` is given.
+    `progress` is called with (done, total), in steps, or in seconds where `max_seconds` is given (then while captions
+    and clips are encoded, too).
     Raises ConfigError, DatasetError or MissingModelError, with the field and the fix, before any step is taken.
     """
-    deadline = None if max_seconds is None else time.monotonic() + max_seconds
+    begun = time.monotonic()
+    deadline = None if max_seconds is None else begun + max_seconds
     if isinstance(recipe, str | Path):
         recipe = recipes.load(recipe)
     out = Path(out_dir)
     # The loop seeds torch's own generator (dropout layers draw from it); the caller's is left as it was.
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), limited(recipe.loop.threads):
         torch.manual_seed(seed_of(seed, "initial weights"))
         common: dict[str, Any] = {
             "seed": seed, "recipe": recipe.model_dump(mode="json"), "max_steps": max_steps, "deadline": deadline,
-            "resume": resume, "progress": progress,
+            "resume": resume, "progress": progress, "begun": begun,
         }  # fmt: skip
         if isinstance(recipe, VaeRecipe):
             return _train_vae(recipe, out, seed, common)
@@ -73,7 +76,12 @@ def train(
             raise ConfigError(f"recipe {recipe.name}: needs text_encoder_path, the folder of a text encoder")
         caches = Path(cache_dir) if cache_dir is not None else out / "caches"
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        task, table = _diffusion(shards, recipe, Path(text_encoder_path), caches, seed, where)
+
+        def tick(_done: int, _total: int) -> None:
+            if progress is not None and max_seconds is not None:
+                progress(min(round(time.monotonic() - begun), round(max_seconds)), max(1, round(max_seconds)))
+
+        task, table = _diffusion(shards, recipe, Path(text_encoder_path), caches, seed, where, tick)
         result = fit(task, recipe.optimiser, recipe.loop, out, **common)
     result = dataclasses.replace(result, plan=table)
     result.write(out)
@@ -81,19 +89,21 @@ def train(
 
 
 def _diffusion(
-    shards: Shards, recipe: DiffusionRecipe, encoder: Path, caches: Path, seed: int, device: torch.device
+    shards: Shards, recipe: DiffusionRecipe, encoder: Path, caches: Path, seed: int, device: torch.device,
+    tick: Progress,
 ) -> tuple[DiffusionTask, list[dict[str, Any]]]:
     """Plan, encode captions and clips, build the network: everything before the first step."""
     sources = Sources(clips_of(shards), recipe, seed)
     text_cache = ArrayCache(caches / "text")
-    texts = TextTable.build(encoder, sources.captions(), max_tokens=recipe.captions.max_tokens, cache=text_cache)
+    tokens = recipe.captions.max_tokens
+    texts = TextTable.build(encoder, sources.captions(), max_tokens=tokens, cache=text_cache, progress=tick)
     text_cache.flush()
     vae = load_vae(recipe.vae)
     if vae.channels != recipe.model.latent_channels:
         raise ConfigError(f"model.latent_channels: {recipe.model.latent_channels}; the autoencoder has {vae.channels}")
     whole = recipe.clips.plan.first_frame == "random"
     latents = Latents(shards, sources.clips.values(), vae, ArrayCache(caches / "latents"), whole=whole)
-    latents.fill([*sources.epoch(0).batches, *sources.held_out_plan.batches])
+    latents.fill([*sources.epoch(0).batches, *sources.held_out_plan.batches], tick)
     unet = UNet(recipe.model)
     if recipe.spatial is not None:
         saved = checkpoint.read(recipe.spatial)

@@ -131,8 +131,8 @@ def test_with_unit_deviation_v_learns_the_residual() -> None:
 def test_noise_is_unit_and_shared_as_asked() -> None:
     for shared in (0.0, 0.5, 1.0):
         eps = draw_noise((400, 3, 4, 3, 3), shared, torch.Generator().manual_seed(0))
-        assert eps.std().item() == pytest.approx(1.0, abs=0.02)
-        assert (eps[:, 0] * eps[:, 1]).mean().item() == pytest.approx(shared, abs=0.02)
+        assert eps.std().item() == pytest.approx(1.0, abs=0.04)
+        assert (eps[:, 0] * eps[:, 1]).mean().item() == pytest.approx(shared, abs=0.04)
         assert (eps[:200] * eps[200:]).mean().item() == pytest.approx(0.0, abs=0.05)
 
 

@@ -45,13 +45,13 @@ class GroupNorm(nn.GroupNorm):
 
 
 class ResBlock(nn.Module):
-    """GroupNorm, SiLU, convolution, twice, the embedding added between; the second convolution starts at zero."""
+    """GroupNorm, SiLU, convolution, twice, the embedding added between."""
 
     def __init__(self, wide_in: int, wide_out: int, embedding: int, groups: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = GroupNorm(groups, wide_in), GroupNorm(groups, wide_out)
         self.conv1 = nn.Conv2d(wide_in, wide_out, 3, padding=1)
-        self.conv2 = zeroed(nn.Conv2d(wide_out, wide_out, 3, padding=1))
+        self.conv2 = nn.Conv2d(wide_out, wide_out, 3, padding=1)
         self.embed = nn.Linear(embedding, wide_out)
         self.skip = nn.Conv2d(wide_in, wide_out, 1) if wide_in != wide_out else nn.Identity()
 
@@ -100,7 +100,7 @@ class FeedForward(nn.Module):
 
 
 class SpatialTransformer(nn.Module):
-    """Self-attention within a frame, cross-attention to the text, feed-forward; the way out starts at zero."""
+    """Self-attention within a frame, cross-attention to the text, feed-forward, added to the input."""
 
     def __init__(self, width: int, heads: int, text: int, groups: int) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class SpatialTransformer(nn.Module):
         self.norm_self, self.norm_text, self.norm_feed = (nn.LayerNorm(width) for _ in range(3))
         self.attend_self, self.attend_text = Attention(width, heads), Attention(width, heads, text)
         self.feed = FeedForward(width)
-        self.proj_out = zeroed(nn.Linear(width, width))
+        self.proj_out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, text: Tensor, mask: Tensor) -> Tensor:
         """Map f32[B*F, C, h, w], every F frames reading one text f32[B, L, D] under its mask bool[B, L]."""

@@ -45,19 +45,21 @@ class Anchor:
 
 
 class _Stage(nn.Module):
-    """Residual block, spatial transformer, motion layers."""
+    """Residual block, spatial transformer where the level has one, motion layers."""
 
-    def __init__(self, wide_in: int, wide_out: int, config: UNetConfig) -> None:
+    def __init__(self, wide_in: int, wide_out: int, level: int, config: UNetConfig) -> None:
         super().__init__()
-        groups = config.norm_groups
+        groups, attends = config.norm_groups, level >= config.attention_from
         self.block = ResBlock(wide_in, wide_out, 4 * config.widths[0], groups)
-        self.transformer = SpatialTransformer(wide_out, config.heads, config.text_dim, groups)
+        self.transformer = SpatialTransformer(wide_out, config.heads, config.text_dim, groups) if attends else None
         self.motion = nn.ModuleList(
             motion_layer(kind, wide_out, config.heads, groups, config.max_frames) for kind in config.motion
         )
 
     def forward(self, x: Tensor, embedding: Tensor, text: Text, frames: int) -> Tensor:
-        x = self.transformer(self.block(x, embedding), text.tokens, text.mask)
+        x = self.block(x, embedding)
+        if self.transformer is not None:
+            x = self.transformer(x, text.tokens, text.mask)
         if frames > 1:
             for layer in self.motion:
                 x = layer(x, frames)
@@ -80,17 +82,17 @@ class UNet(nn.Module):
         self.down, self.shrink, skips, width = nn.ModuleList(), nn.ModuleList(), [first], first
         for level, level_width in enumerate(config.widths):
             for _ in range(config.blocks):
-                self.down.append(_Stage(width, level_width, config))
+                self.down.append(_Stage(width, level_width, level, config))
                 width = level_width
                 skips.append(width)
             if level < len(config.widths) - 1:
                 self.shrink.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
                 skips.append(width)
-        self.middle = nn.ModuleList([_Stage(width, width, config)])
+        self.middle = nn.ModuleList([_Stage(width, width, len(config.widths) - 1, config)])
         self.up, self.grow = nn.ModuleList(), nn.ModuleList()
         for level, level_width in reversed(list(enumerate(config.widths))):
             for _ in range(config.blocks + 1):
-                self.up.append(_Stage(width + skips.pop(), level_width, config))
+                self.up.append(_Stage(width + skips.pop(), level_width, level, config))
                 width = level_width
             if level > 0:
                 self.grow.append(nn.Conv2d(width, width, 3, padding=1))

@@ -59,6 +59,7 @@ class LoopConfig(Section):
     max_steps: int = Field(1_000, ge=1, description="steps in all, resumed ones included")
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints")
     keep: int = Field(2, ge=1, description="checkpoints kept; older ones are removed")
+    threads: int | None = Field(None, ge=1, description="CPU threads; none: all. Bits may differ with their number")
 
 
 class VaeConfig(Section):
@@ -100,6 +101,7 @@ class UNetConfig(Section):
     widths: tuple[int, ...] = Field((32, 64), min_length=1, description="channels at each level; each halves the size")
     blocks: int = Field(1, ge=1, description="residual blocks at each level")
     heads: int = Field(2, ge=1, description="attention heads, everywhere")
+    attention_from: int = Field(0, ge=0, description="first level with self-attention and text; 1 spares the largest")
     norm_groups: int = Field(16, ge=1, description="groups of every GroupNorm; divides every width")
     text_dim: int = Field(384, ge=1, description="width of the text encoder's token states")
     motion: tuple[MotionLayer, ...] = Field(("temporal_attention",), description="motion layers after each block")
@@ -110,6 +112,8 @@ class UNetConfig(Section):
     @model_validator(mode="after")
     def _divisible(self) -> UNetConfig:
         for width in self.widths:
+            if self.attention_from >= len(self.widths):
+                raise ValueError(f"attention_from: {self.attention_from}, but the last level is {len(self.widths) - 1}")
             if width % self.norm_groups or width % self.heads:
                 raise ValueError(
                     f"widths: {width} is not divisible by norm_groups={self.norm_groups} and heads={self.heads}"

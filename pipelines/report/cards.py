@@ -35,8 +35,7 @@ _SHOWN_VALUES: Final = (
     ("luma_mean", "luma", ""), ("contrast_rms", "contrast", "levels"), ("colourfulness", "colourfulness", ""),
     ("camera_confidence", "camera confidence", ""), ("frozen_fraction", "frozen", ""),
 )  # fmt: skip
-_MOVES: Final = ("zoom_in", "zoom_out", "pan_left", "pan_right", "pan_up", "pan_down")
-_ASKED: Final = {"pan_up": "tilt up", "pan_down": "tilt down"}
+_MOVES: Final = ("zoom_in", "zoom_out", "pan_left", "pan_right", "tilt_up", "tilt_down")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +133,7 @@ def make_cards(
 
 
 def _card(row: Mapping[str, Any], jpegs: Sequence[bytes]) -> Card:
-    asked = _ASKED.get(row["motion"], row["motion"].replace("_", " ")) if row["motion"] else None
+    asked = row["motion"].replace("_", " ") if row["motion"] else None
     evidence = list(row["evidence"] or [])
     values = tuple(
         (label, f"{nice_number(row[name])}{' ' + unit if unit else ''}")

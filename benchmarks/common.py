@@ -25,7 +25,7 @@ def machine() -> dict[str, Any]:
     """Return what the figures were measured on."""
     model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.processor())  # fmt: skip
-    versions = {}
+    versions: dict[str, str | None] = {}
     for name in VERSIONED:
         try:
             versions[f"version_{name}"] = importlib.metadata.version(name)

@@ -100,8 +100,14 @@ def _row(
     if _is_unsafe(statements):
         return {**base, "outcome": "blocked", "short": None, "dense": None, "evidence": [], "error": "unsafe content"}
     if answer is None:
-        return {**base, "outcome": "error", "short": None, "dense": None, "evidence": [],
-                "error": "no expert said anything of this clip"}
+        return {
+            **base,
+            "outcome": "error",
+            "short": None,
+            "dense": None,
+            "evidence": [],
+            "error": "no expert said anything of this clip",
+        }
     if isinstance(answer, BackendError):
         return {**base, **_templated(statements, checker, clip_row, base["flags"]), "error": str(answer)}
     told = {"raw": answer.raw, "tokens_in": answer.tokens_in, "tokens_out": answer.tokens_out}
@@ -179,10 +185,16 @@ def _evidence(*checked: Checked) -> list[dict[str, Any]]:
     seen: dict[tuple[str, str], dict[str, Any]] = {}
     for c in checked:
         for e in c.evidence:
-            seen.setdefault((e.span.lower(), e.statement), {
-                "span": e.span, "dimension": e.dimension, "expert": e.expert, "statement": e.statement,
-                "score": e.score,
-            })
+            seen.setdefault(
+                (e.span.lower(), e.statement),
+                {
+                    "span": e.span,
+                    "dimension": e.dimension,
+                    "expert": e.expert,
+                    "statement": e.statement,
+                    "score": e.score,
+                },
+            )
     return list(seen.values())
 
 

@@ -52,9 +52,21 @@ _WHOLE: Final = frozenset(stem(w) for w in GENERAL)
 _VERBS: Final = frozenset(stem(w) for w in (*MOVES, *DIRECTIONS))
 _PROPERTY: Final = frozenset({"appearance", "light", "style", "quality", "action", "camera"})
 _COLOUR_STEMS: Final = frozenset(stem(w) for w in COLOURS)
-_KINDS: Final = frozenset({
-    "animal", "vehicle", "building", "place", "food", "plant", "instrument", "object", "person", "people", "thing",
-})
+_KINDS: Final = frozenset(
+    {
+        "animal",
+        "vehicle",
+        "building",
+        "place",
+        "food",
+        "plant",
+        "instrument",
+        "object",
+        "person",
+        "people",
+        "thing",
+    }
+)
 _LOOKS: Final = frozenset({"appearance", "light", "style", "quality"})
 _THING: Final = frozenset({"subject", "count"})
 

@@ -25,10 +25,33 @@ WHOLE: Final = frozenset({"scene", "picture", "image", "frame", "clip", "video",
 """Subjects that stand for all there is to see."""
 
 _VAGUE: Final = frozenset({"object", "thing", "subject", "item", "content", "it", ""})
-_MASS: Final = frozenset({
-    "water", "snow", "sand", "grass", "light", "sky", "fire", "smoke", "ice", "food", "furniture", "traffic", "rain",
-    "fog", "text", "coffee", "espresso", "grain", "paper", "jeans", "pyjamas", "sunglasses", "motion",
-})
+_MASS: Final = frozenset(
+    {
+        "water",
+        "snow",
+        "sand",
+        "grass",
+        "light",
+        "sky",
+        "fire",
+        "smoke",
+        "ice",
+        "food",
+        "furniture",
+        "traffic",
+        "rain",
+        "fog",
+        "text",
+        "coffee",
+        "espresso",
+        "grain",
+        "paper",
+        "jeans",
+        "pyjamas",
+        "sunglasses",
+        "motion",
+    }
+)
 _WORDS_OF: Final = {int(v): w for w, v in list(NUMBERS.items())[:20]}
 _PLURALS: Final = {"person": "people", "child": "children", "man": "men", "woman": "women"}
 _SINGULARS: Final = {plural: single for single, plural in _PLURALS.items()}

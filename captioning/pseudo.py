@@ -50,8 +50,9 @@ def for_pseudo(parent_caption_row: Mapping[str, Any], clip_row: Mapping[str, Any
     if parent["outcome"] == "blocked":
         return {**parent, **fixed}
     moves = known_motion(clip_row)
-    clause = " and ".join(p.clause if n == 0 else p.clause.removeprefix("the camera ") for n, p in enumerate(
-        phrases(moves)))
+    clause = " and ".join(
+        p.clause if n == 0 else p.clause.removeprefix("the camera ") for n, p in enumerate(phrases(moves))
+    )
     sentence = capitalised(clause)
     checked = Checker().check(sentence, moves)
     content, dropped = _still_sentences(parent["dense"] or "")
@@ -62,8 +63,19 @@ def for_pseudo(parent_caption_row: Mapping[str, Any], clip_row: Mapping[str, Any
         {"span": e.span, "dimension": e.dimension, "expert": e.expert, "statement": e.statement, "score": e.score}
         for e in checked.evidence
     ]
-    wrote = {} if content else {"outcome": "template", "backend": "template", "model": None, "model_hash": None,
-                                "prompt_hash": None, "raw": None, "error": None}
+    wrote = (
+        {}
+        if content
+        else {
+            "outcome": "template",
+            "backend": "template",
+            "model": None,
+            "model_hash": None,
+            "prompt_hash": None,
+            "raw": None,
+            "error": None,
+        }
+    )
     kept_flags = {f for f in parent["flags"] or () if not f.startswith(("length", "motion", "conflict:camera"))}
     return {
         **parent,

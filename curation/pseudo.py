@@ -216,9 +216,7 @@ def _row(uri: str, video_id: str, image: Rgb, motion: str, config: PseudoConfig,
         phash=phash(chosen[len(chosen) // 2].rgb()),
         keyframes=keyframe_rows(chosen, 88),
         motion=motion,
-        motion_speed_per_s=speed_per_s(
-            motion, frames, fps, travel=config.travel_fraction, roll_deg=config.roll_deg
-        ),
+        motion_speed_per_s=speed_per_s(motion, frames, fps, travel=config.travel_fraction, roll_deg=config.roll_deg),
         affine=path.reshape(-1, 6).tolist(),
         run_id=run_id,
     )

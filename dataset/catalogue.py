@@ -163,7 +163,7 @@ def _union(connection: duckdb.DuckDBPyConnection, root: Root, group: str, column
         _register(connection, root, f"{group}/{name}", f"{group}/{name}")
     if not names:
         connection.register(f"{group}/", schema_of(f"{group}/x").empty_table())
-    selects = [f"SELECT {_text(name)} AS {column}, * FROM \"{group}/{name}\"" for name in names]
+    selects = [f'SELECT {_text(name)} AS {column}, * FROM "{group}/{name}"' for name in names]
     empty = f"SELECT '' AS {column}, * FROM \"{group}/\""
     connection.execute(f"CREATE VIEW {group} AS {' UNION ALL BY NAME '.join(selects or [empty])}")
     return schema_of(f"{group}/x")

@@ -63,9 +63,7 @@ class _Known:
     runs: set[str]
 
 
-def verify(
-    root: Root, *, media: bool = True, progress: Callable[[int, int], None] | None = None
-) -> list[Problem]:
+def verify(root: Root, *, media: bool = True, progress: Callable[[int, int], None] | None = None) -> list[Problem]:
     """Check every table of `root`, and return what is wrong, in the order of the tables and their parts.
 
     With `media`, keyframes are read, and the media of every shard is hashed and decoded, which takes as long as
@@ -139,9 +137,7 @@ def _schema(table: str, where: str, schema: pa.Schema) -> Iterator[Problem]:
             yield Problem(table, where, "wrong_schema", f"column {field.name} is {has}, not {field.type}")
 
 
-def _rows(
-    table: str, rows: Sequence[Mapping[str, Any]], known: _Known, seen: set[str]
-) -> Iterator[Problem]:
+def _rows(table: str, rows: Sequence[Mapping[str, Any]], known: _Known, seen: set[str]) -> Iterator[Problem]:
     base = table.partition("/")[0]
     key = {"videos": "video_id", "grades": "sample_id"}.get(base, "clip_id")
     needed = [field.name for field in schema_of(table) if not field.nullable and field.name not in _HEAVY.get(base, ())]

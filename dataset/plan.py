@@ -296,5 +296,3 @@ def _random(count: int, seed: int, epoch: int, purpose: str) -> npt.NDArray[np.u
     """Return `count` numbers of 64 random bits that depend on the arguments alone: Philox, keyed by their hash."""
     key = blake2b(repr((seed, epoch, purpose)).encode(), digest_size=16).digest()
     return np.random.Philox(key=np.frombuffer(key, np.uint64)).random_raw(count)
-
-

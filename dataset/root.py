@@ -136,9 +136,7 @@ class Root:
 
     # Reading
 
-    def read(
-        self, table: str, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
-    ) -> pa.Table:
+    def read(self, table: str, columns: Sequence[str] | None = None, filter: pc.Expression | None = None) -> pa.Table:
         """Return `table`, parts in the order of their names; only `columns` are read. Empty if it is missing.
 
         Raises CorruptionError, naming the part, if one is damaged; DatasetError for a column it lacks.

@@ -24,7 +24,9 @@ __all__ = [
     "Kind",
     "arrow_schema",
     "expert_schema",
-    "grade_schema", "struct_type"]
+    "grade_schema",
+    "struct_type",
+]
 
 Kind = Literal["clip", "still", "pseudo", "synthetic"]
 KINDS: Final[tuple[Kind, ...]] = ("clip", "still", "pseudo", "synthetic")
@@ -43,9 +45,7 @@ class Column:
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """Return the Arrow schema of `columns`, each field carrying its document as metadata."""
-    return pa.schema(
-        pa.field(c.name, c.type, nullable=c.nullable, metadata={"doc": c.doc}) for c in columns
-    )
+    return pa.schema(pa.field(c.name, c.type, nullable=c.nullable, metadata={"doc": c.doc}) for c in columns)
 
 
 def struct_type(*columns: Column) -> pa.StructType:
@@ -130,8 +130,11 @@ MEASURES: Final = (
     Column("flow_p95_px_per_s", _f32, "95th percentile over sampled pairs of the mean flow"),
     Column("moving_fraction", _f32, "share of pixels whose flow exceeds 6 px/s at 360 px, mean over pairs"),
     Column("object_motion_px_per_s", _f32, "mean flow left after the global camera model is removed, at 360 px"),
-    Column("camera_motion", _str, "static | pan left | pan right | tilt up | tilt down | zoom in | zoom out | "
-                                  "roll left | roll right | handheld"),
+    Column(
+        "camera_motion",
+        _str,
+        "static | pan left | pan right | tilt up | tilt down | zoom in | zoom out | roll left | roll right | handheld",
+    ),
     Column("camera_confidence", _f32, "share of the sampled pairs that agree with camera_motion, 0 to 1"),
     Column("camera_dx_fraction_per_s", _f32, "camera translation to the right, frame widths per second"),
     Column("camera_dy_fraction_per_s", _f32, "camera translation downwards, frame heights per second"),
@@ -183,8 +186,12 @@ _CLIPS = (
     Column("keyframes", pa.list_(_KEYFRAME), "a few JPEG keyframes, in frame order, at most 360 px high"),
     Column("motion", _str, "pseudo-videos: the motion asked for, for instance zoom_in"),
     Column("motion_speed_per_s", _f32, "pseudo-videos: share of the picture travelled per second"),
-    Column("affine", pa.list_(pa.list_(_f32, 6)), "pseudo-videos: per frame, the 2x3 matrix from output to source, "
-                                                  "in normalised coordinates (-1 to 1), row-major"),
+    Column(
+        "affine",
+        pa.list_(pa.list_(_f32, 6)),
+        "pseudo-videos: per frame, the 2x3 matrix from output to source, "
+        "in normalised coordinates (-1 to 1), row-major",
+    ),
     _RUN,
 )
 

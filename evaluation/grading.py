@@ -27,8 +27,11 @@ def columns(profile: Profile | str = "embedded") -> list[Column]:
         for m in map(METRICS.__getitem__, profile.metrics)
     ]
     levels = [
-        Column(f"level_{name}", pa.float64(), f"dimension {name}, 0 to 1 between the profile's references; "
-                                              f"mean of {', '.join(spec.metrics)}")
+        Column(
+            f"level_{name}",
+            pa.float64(),
+            f"dimension {name}, 0 to 1 between the profile's references; mean of {', '.join(spec.metrics)}",
+        )
         for name, spec in profile.dimensions.items()
     ]
     return [

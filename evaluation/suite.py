@@ -13,7 +13,16 @@ from media.errors import ConfigError
 __all__ = ["SUITE_DIMENSIONS", "SuitePrompt", "load_suite"]
 
 SUITE_DIMENSIONS: Final = (
-    "count", "colour", "spatial", "action", "motion", "camera", "style", "text", "multi_object", "people",
+    "count",
+    "colour",
+    "spatial",
+    "action",
+    "motion",
+    "camera",
+    "style",
+    "text",
+    "multi_object",
+    "people",
 )
 """What a prompt tries, as the suite names it."""
 

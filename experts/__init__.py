@@ -20,8 +20,23 @@ if TYPE_CHECKING:
     from experts.registry import EMBEDDED, clip_views, columns, expert_class, load, run, schema
 
 __all__ = [
-    "DIMENSIONS", "EMBEDDED", "ClipView", "Dimension", "Expert", "ModelRef", "Needs", "Resources", "Rgb", "Statement",
-    "clip_views", "columns", "expert_class", "load", "run", "schema", "weights",
+    "DIMENSIONS",
+    "EMBEDDED",
+    "ClipView",
+    "Dimension",
+    "Expert",
+    "ModelRef",
+    "Needs",
+    "Resources",
+    "Rgb",
+    "Statement",
+    "clip_views",
+    "columns",
+    "expert_class",
+    "load",
+    "run",
+    "schema",
+    "weights",
 ]
 
 _REGISTRY: Final = {"EMBEDDED", "clip_views", "columns", "expert_class", "load", "run", "schema"}

@@ -73,9 +73,9 @@ class BertEncoder(nn.Module):
         """Return the encoder with the weights of a folder in the hub's layout, ready to be evaluated."""
         network = cls(BertConfig.from_file(folder / "config.json"))
         stored = load_file(folder / "model.safetensors")
-        network.load_state_dict({
-            _ours(key): value for key, value in stored.items() if "pooler" not in key and "position_ids" not in key
-        })
+        network.load_state_dict(
+            {_ours(key): value for key, value in stored.items() if "pooler" not in key and "position_ids" not in key}
+        )
         return network.eval()
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
@@ -90,10 +90,18 @@ class BertEncoder(nn.Module):
 def _ours(key: str) -> str:
     """Translate a key of the weights file into ours."""
     for theirs, ours in (
-        ("bert.", ""), ("embeddings.word_embeddings", "words"), ("embeddings.position_embeddings", "places"),
-        ("embeddings.token_type_embeddings", "segments"), ("embeddings.LayerNorm", "norm"), ("encoder.layer", "layers"),
-        ("attention.self.", ""), ("attention.output.dense", "mix"), ("attention.output.LayerNorm", "mix_norm"),
-        ("intermediate.dense", "widen"), ("output.dense", "narrow"), ("output.LayerNorm", "out_norm"),
+        ("bert.", ""),
+        ("embeddings.word_embeddings", "words"),
+        ("embeddings.position_embeddings", "places"),
+        ("embeddings.token_type_embeddings", "segments"),
+        ("embeddings.LayerNorm", "norm"),
+        ("encoder.layer", "layers"),
+        ("attention.self.", ""),
+        ("attention.output.dense", "mix"),
+        ("attention.output.LayerNorm", "mix_norm"),
+        ("intermediate.dense", "widen"),
+        ("output.dense", "narrow"),
+        ("output.LayerNorm", "out_norm"),
     ):
         key = key.replace(theirs, ours)
     return key

@@ -112,10 +112,20 @@ def _histograms(frames: Tensor) -> Tensor:
 def _ours(key: str) -> str:
     """Translate a key of the weights file into ours."""
     for theirs, ours in (
-        ("SDDCNN.", "cells."), ("DDCNN.0.", "first."), ("DDCNN.1.", "second."), (".bn.", ".norm."), (".layers.", "."),
-        ("Conv3D_1", "branches.0"), ("Conv3D_2", "branches.1"), ("Conv3D_4", "branches.2"),
-        ("Conv3D_8", "branches.3"), ("frame_sim_layer.projection", "project"), ("frame_sim_layer.fc", "feature_head"),
-        ("color_hist_layer.fc", "colour_head"), ("fc1", "hidden"), ("cls_layer1", "answer"),
+        ("SDDCNN.", "cells."),
+        ("DDCNN.0.", "first."),
+        ("DDCNN.1.", "second."),
+        (".bn.", ".norm."),
+        (".layers.", "."),
+        ("Conv3D_1", "branches.0"),
+        ("Conv3D_2", "branches.1"),
+        ("Conv3D_4", "branches.2"),
+        ("Conv3D_8", "branches.3"),
+        ("frame_sim_layer.projection", "project"),
+        ("frame_sim_layer.fc", "feature_head"),
+        ("color_hist_layer.fc", "colour_head"),
+        ("fc1", "hidden"),
+        ("cls_layer1", "answer"),
     ):
         key = key.replace(theirs, ours)
     return key

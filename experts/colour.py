@@ -24,7 +24,18 @@ from experts.base import ClipView, ModelRef, Needs, Resources, Rgb, Statement
 __all__ = ["COLOURS", "Colour", "colour_shares"]
 
 COLOURS: Final = (
-    "black", "white", "grey", "red", "orange", "brown", "yellow", "green", "teal", "blue", "purple", "pink",
+    "black",
+    "white",
+    "grey",
+    "red",
+    "orange",
+    "brown",
+    "yellow",
+    "green",
+    "teal",
+    "blue",
+    "purple",
+    "pink",
 )
 """The names, in the order of `colour_shares`."""
 
@@ -32,8 +43,16 @@ _NEUTRAL: Final = frozenset(("black", "white", "grey"))
 _SAID: Final = 0.12
 _SAID_NEUTRAL: Final = 0.25
 # hue angle in CIELAB, degrees, from which each name holds; red goes on past 0
-_HUES: Final = ((345.0, "pink"), (15.0, "red"), (48.0, "orange"), (80.0, "yellow"), (108.0, "green"), (168.0, "teal"),
-                (222.0, "blue"), (308.0, "purple"))
+_HUES: Final = (
+    (345.0, "pink"),
+    (15.0, "red"),
+    (48.0, "orange"),
+    (80.0, "yellow"),
+    (108.0, "green"),
+    (168.0, "teal"),
+    (222.0, "blue"),
+    (308.0, "purple"),
+)
 
 
 class Colour:
@@ -70,10 +89,18 @@ class Colour:
             if share < _threshold(name):
                 continue
             predicate = "is mostly" if share >= 0.5 else "has much" if share >= 0.25 else "has some"
-            said.append(Statement(
-                self.name, "appearance", "picture", predicate, name, round(min(0.95, agreement), 3),
-                view.first_frame, view.end_frame,
-            ))
+            said.append(
+                Statement(
+                    self.name,
+                    "appearance",
+                    "picture",
+                    predicate,
+                    name,
+                    round(min(0.95, agreement), 3),
+                    view.first_frame,
+                    view.end_frame,
+                )
+            )
         return said
 
 

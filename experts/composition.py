@@ -24,7 +24,10 @@ from experts.base import ClipView, ModelRef, Needs, Resources, Statement
 __all__ = ["SHOT_SIZES", "Composition"]
 
 SHOT_SIZES: Final = (
-    (0.55, "extreme close-up"), (0.28, "close-up"), (0.15, "medium close-up"), (0.08, "medium shot"),
+    (0.55, "extreme close-up"),
+    (0.28, "close-up"),
+    (0.15, "medium close-up"),
+    (0.08, "medium shot"),
     (0.0, "wide shot"),
 )
 """Least height of the face over the picture's, and the name."""
@@ -42,8 +45,11 @@ class Composition:
     roles: ClassVar[tuple[str, ...]] = ("faces", "faces_small")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=250)
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("shot_size", pa.string(), "extreme close-up | close-up | medium close-up | medium shot | wide shot; "
-                                         "null without a face"),
+        Column(
+            "shot_size",
+            pa.string(),
+            "extreme close-up | close-up | medium close-up | medium shot | wide shot; null without a face",
+        ),
         Column("shot_size_confidence", pa.float32(), "score times agreement, less near a boundary"),
         Column("main_face_place", pa.string(), "left | centre | right third; null without a face"),
         Column("main_face_place_confidence", pa.float32(), "score times agreement"),
@@ -76,8 +82,14 @@ class Composition:
             said.append(("appearance", "person", "is", place, values["main_face_place_confidence"]))
         return [
             Statement(
-                self.name, "camera" if dimension == "camera" else "appearance", subject, predicate, value,
-                round(confidence, 3), view.first_frame, view.end_frame,
+                self.name,
+                "camera" if dimension == "camera" else "appearance",
+                subject,
+                predicate,
+                value,
+                round(confidence, 3),
+                view.first_frame,
+                view.end_frame,
             )
             for dimension, subject, predicate, value, confidence in said
         ]
@@ -86,8 +98,14 @@ class Composition:
 def _columns(main: Sequence[Face], frames: int) -> dict[str, Any]:
     if not main:
         return dict.fromkeys(
-            ("shot_size", "shot_size_confidence", "main_face_place", "main_face_place_confidence",
-             "main_face_x_fraction", "main_face_y_fraction")
+            (
+                "shot_size",
+                "shot_size_confidence",
+                "main_face_place",
+                "main_face_place_confidence",
+                "main_face_x_fraction",
+                "main_face_y_fraction",
+            )
         )
     score = sum(face.score for face in main) / len(main)
     xs = [face.box[0] + face.box[2] / 2 for face in main]

@@ -61,12 +61,14 @@ class Count:
             counts = [len(faces) for faces in found]
             scores = [face.score for faces in found for face in faces]
             median = sorted(counts)[len(counts) // 2] if counts else 0
-            rows.append({
-                "face_count": median,
-                "face_count_agreement": counts.count(median) / max(1, len(counts)),
-                "face_counts": counts,
-                "face_count_score": float(np.mean(scores)) if scores else None,
-            })
+            rows.append(
+                {
+                    "face_count": median,
+                    "face_count_agreement": counts.count(median) / max(1, len(counts)),
+                    "face_counts": counts,
+                    "face_count_score": float(np.mean(scores)) if scores else None,
+                }
+            )
         return rows
 
     def state(self, view: ClipView, values: Mapping[str, Any]) -> list[Statement]:
@@ -75,7 +77,15 @@ class Count:
         if not number or score < _CLEAR or agreement < _AGREE:
             return []
         noun = "person" if number == 1 else "people"
-        return [Statement(
-            self.name, "count", "picture", "shows", f"{number_word(number)} {noun}", round(agreement * score, 3),
-            view.first_frame, view.end_frame,
-        )]
+        return [
+            Statement(
+                self.name,
+                "count",
+                "picture",
+                "shows",
+                f"{number_word(number)} {noun}",
+                round(agreement * score, 3),
+                view.first_frame,
+                view.end_frame,
+            )
+        ]

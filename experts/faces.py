@@ -44,12 +44,19 @@ class Faces:
     roles: ClassVar[tuple[str, ...]] = ("faces", "faces_small")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=250)
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("faces", pa.list_(_BOX), "every face of every keyframe: box as shares of the picture, score, and x, y "
-                                        "of right eye, left eye, nose, mouth, right ear, left ear"),
+        Column(
+            "faces",
+            pa.list_(_BOX),
+            "every face of every keyframe: box as shares of the picture, score, and x, y "
+            "of right eye, left eye, nose, mouth, right ear, left ear",
+        ),
         Column("face_count_max", pa.int32(), "most faces in one keyframe"),
         Column("face_area_fraction", pa.float32(), "share of the picture that faces take, mean over the keyframes"),
-        Column("largest_face_fraction", pa.float32(), "height of the largest face over the picture's, median over the "
-                                                      "keyframes with a face; null without one"),
+        Column(
+            "largest_face_fraction",
+            pa.float32(),
+            "height of the largest face over the picture's, median over the keyframes with a face; null without one",
+        ),
         Column("face_presence", pa.float32(), "share of keyframes with a face"),
         Column("face_score", pa.float32(), "best score, mean over the keyframes with a face; null without one"),
     )
@@ -70,15 +77,14 @@ class Faces:
         with_face = [faces for faces in found if faces]
         heights = sorted(max(face.box[3] for face in faces) for faces in with_face)
         return {
-            "faces": [
-                _row(index, face) for index, faces in zip(view.indices, found, strict=True) for face in faces
-            ],
+            "faces": [_row(index, face) for index, faces in zip(view.indices, found, strict=True) for face in faces],
             "face_count_max": max((len(faces) for faces in found), default=0),
             "face_area_fraction": sum(face.area for faces in found for face in faces) / max(1, len(found)),
             "largest_face_fraction": heights[len(heights) // 2] if heights else None,
             "face_presence": len(with_face) / max(1, len(found)),
             "face_score": sum(max(face.score for face in faces) for faces in with_face) / len(with_face)
-            if with_face else None,
+            if with_face
+            else None,
         }
 
     def state(self, view: ClipView, values: Mapping[str, Any]) -> list[Statement]:
@@ -87,17 +93,28 @@ class Faces:
             return []
         frames = [face["frame"] for face in values["faces"]]
         whole = values["face_presence"] == 1.0
-        return [Statement(
-            self.name, "subject", "person", "shows", "their face",
-            round(values["face_score"] * values["face_presence"], 3),
-            view.first_frame if whole else min(frames),
-            view.end_frame if whole else max(frames) + 1,
-        )]
+        return [
+            Statement(
+                self.name,
+                "subject",
+                "person",
+                "shows",
+                "their face",
+                round(values["face_score"] * values["face_presence"], 3),
+                view.first_frame if whole else min(frames),
+                view.end_frame if whole else max(frames) + 1,
+            )
+        ]
 
 
 def _row(frame: int, face: Face) -> dict[str, Any]:
     left, top, width, height = face.box
     return {
-        "frame": frame, "left": left, "top": top, "width": width, "height": height, "score": face.score,
+        "frame": frame,
+        "left": left,
+        "top": top,
+        "width": width,
+        "height": height,
+        "score": face.score,
         "landmarks": [value for point in face.landmarks for value in point],
     }

@@ -68,8 +68,14 @@ class Light:
             return []
         return [
             Statement(
-                self.name, "light", subject, "are" if subject == "colours" else "is", value,
-                round(0.9 * agreement, 3), view.first_frame, view.end_frame,
+                self.name,
+                "light",
+                subject,
+                "are" if subject == "colours" else "is",
+                value,
+                round(0.9 * agreement, 3),
+                view.first_frame,
+                view.end_frame,
             )
             for subject, value in said
         ]

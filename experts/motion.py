@@ -39,7 +39,10 @@ CAMERA_WORDS: Final[dict[str, tuple[str, str]]] = {
 
 _LEVELS: Final = ((1.5, "none"), (12.0, "gentle"), (60.0, "clear"), (math.inf, "strong"))
 _SAID: Final = {
-    "none": "almost no motion", "gentle": "gentle motion", "clear": "clear motion", "strong": "strong motion",
+    "none": "almost no motion",
+    "gentle": "gentle motion",
+    "clear": "clear motion",
+    "strong": "strong motion",
 }
 _SURE: Final = 0.6
 _MOVING: Final = frozenset(CAMERA_WORDS) - {"static"}
@@ -90,7 +93,13 @@ class Motion:
         self, view: ClipView, dimension: Any, subject: str, predicate: str, value: str, confidence: float
     ) -> Statement:
         return Statement(
-            self.name, dimension, subject, predicate, value, round(float(confidence), 3), view.first_frame,
+            self.name,
+            dimension,
+            subject,
+            predicate,
+            value,
+            round(float(confidence), 3),
+            view.first_frame,
             view.end_frame,
         )
 

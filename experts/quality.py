@@ -45,8 +45,11 @@ class Quality:
     roles: ClassVar[tuple[str, ...]] = ()
     resources: ClassVar[Resources] = Resources(cpus=0.1, memory_mb=100)
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("defects", pa.list_(pa.string()), "blurred | noisy | blocky | dark | overexposed | flickering | "
-                                                 "frozen; null when nothing was measured"),
+        Column(
+            "defects",
+            pa.list_(pa.string()),
+            "blurred | noisy | blocky | dark | overexposed | flickering | frozen; null when nothing was measured",
+        ),
         Column("defect_strengths", pa.list_(pa.float32()), "how far each is past its threshold: 1 is at it, 2 twice"),
         Column("clarity", pa.float32(), "0 to 1, from the variance of the Laplacian"),
         Column("sharp", pa.bool_(), "very sharp and without a defect"),
@@ -69,8 +72,14 @@ class Quality:
             words.append(("sharp", 2.0))
         return [
             Statement(
-                self.name, "quality", "picture", "is", word, round(0.6 + 0.35 * min(1.0, strength - 1.0), 3),
-                view.first_frame, view.end_frame,
+                self.name,
+                "quality",
+                "picture",
+                "is",
+                word,
+                round(0.6 + 0.35 * min(1.0, strength - 1.0), 3),
+                view.first_frame,
+                view.end_frame,
             )
             for word, strength in words
         ]
@@ -92,8 +101,7 @@ def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "defects": list(found),
         "defect_strengths": list(found.values()),
-        "clarity": None if laplacian is None
-        else min(1.0, max(0.0, math.log(max(laplacian, 1e-9) / 10) / span)),
+        "clarity": None if laplacian is None else min(1.0, max(0.0, math.log(max(laplacian, 1e-9) / 10) / span)),
         "sharp": None if laplacian is None else laplacian > _SHARP and not found,
     }
 

@@ -82,15 +82,17 @@ def clip_views(clip_rows: Iterable[Mapping[str, Any]]) -> list[ClipView]:
     for row in clip_rows:
         keyframes = row.get("keyframes") or []
         frames: list[Rgb] = [decode_jpeg(keyframe["jpeg"]) for keyframe in keyframes]
-        views.append(ClipView(
-            clip_id=row["clip_id"],
-            frames=frames,
-            indices=[keyframe["frame"] for keyframe in keyframes],
-            times_s=[keyframe["time_s"] for keyframe in keyframes],
-            first_frame=row["first_frame"],
-            end_frame=row["end_frame"],
-            row={name: value for name, value in row.items() if name != "keyframes"},
-        ))
+        views.append(
+            ClipView(
+                clip_id=row["clip_id"],
+                frames=frames,
+                indices=[keyframe["frame"] for keyframe in keyframes],
+                times_s=[keyframe["time_s"] for keyframe in keyframes],
+                first_frame=row["first_frame"],
+                end_frame=row["end_frame"],
+                row={name: value for name, value in row.items() if name != "keyframes"},
+            )
+        )
     return views
 
 

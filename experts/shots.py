@@ -85,8 +85,12 @@ class Shots:
     roles: ClassVar[tuple[str, ...]] = ("shots",)
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=700)
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("missed_cut_probability", pa.float32(), "highest probability of a shot boundary inside the clip; null "
-                                                       "when its frames cannot be read again, as of a still"),
+        Column(
+            "missed_cut_probability",
+            pa.float32(),
+            "highest probability of a shot boundary inside the clip; null "
+            "when its frames cannot be read again, as of a still",
+        ),
         Column("missed_cut_frame", pa.int32(), "the source frame that would begin the next shot there"),
         Column("frames_seen", pa.int32(), "frames that were looked at"),
     )

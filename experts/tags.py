@@ -45,8 +45,11 @@ class Tags:
         Column("top_probability", pa.float32(), "its mean probability"),
         Column("group", pa.string(), "the most probable group of classes: cat, bird, boat ..."),
         Column("group_probability", pa.float32(), "its probability, the sum over its classes"),
-        Column("kind", pa.string(), "the most probable kind: animal, vehicle, building, place, food, plant, "
-                                    "instrument, clothing"),
+        Column(
+            "kind",
+            pa.string(),
+            "the most probable kind: animal, vehicle, building, place, food, plant, instrument, clothing",
+        ),
         Column("kind_probability", pa.float32(), "its probability, the sum over its classes"),
         Column("entropy_bits", pa.float32(), "entropy of the mean probabilities: high when nothing is recognised"),
     )
@@ -83,10 +86,18 @@ class Tags:
         said: list[Statement] = []
 
         def say(subject: str, kind: str | None, predicate: str, value: str, confidence: float) -> None:
-            said.append(Statement(
-                self.name, _DIMENSION.get(kind, "subject"), subject, predicate, value, round(confidence, 3),
-                view.first_frame, view.end_frame,
-            ))
+            said.append(
+                Statement(
+                    self.name,
+                    _DIMENSION.get(kind, "subject"),
+                    subject,
+                    predicate,
+                    value,
+                    round(confidence, 3),
+                    view.first_frame,
+                    view.end_frame,
+                )
+            )
 
         if values["group_probability"] >= _SURE:
             kind = self._tagger.vocabulary.kind_of_group(values["group"])
@@ -110,4 +121,3 @@ def _article(noun: str) -> str:
     if noun in ("food", "clothing"):
         return "some"
     return "an" if noun[0] in "aeiou" else "a"
-

@@ -86,8 +86,9 @@ class Text:
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=700)
     columns: ClassVar[tuple[Column, ...]] = (
         Column("text", pa.string(), "all lines, in reading order of their best frame, one a line; empty without text"),
-        Column("lines", pa.list_(_LINE), "each line: its best reading, kind, score, frames, box as shares of the "
-                                         "picture"),
+        Column(
+            "lines", pa.list_(_LINE), "each line: its best reading, kind, score, frames, box as shares of the picture"
+        ),
         Column("text_area_fraction", pa.float32(), "share of the picture that text boxes take, mean over keyframes"),
         Column("overlay_area_fraction", pa.float32(), "the same, of overlay text alone"),
         Column("text_presence", pa.float32(), "share of keyframes with text"),
@@ -140,14 +141,20 @@ class Text:
     def state(self, view: ClipView, values: Mapping[str, Any]) -> list[Statement]:
         """State what the surest lines read, at most six."""
         sure = [
-            line for line in values["lines"]
+            line
+            for line in values["lines"]
             if _letters(line["text"]) >= 3 and line["score"] >= (0.85 if len(line["frames"]) > 1 else 0.9)
         ]
         sure.sort(key=lambda line: -line["width"] * line["height"] * len(line["frames"]))
         everywhere = len(view.indices)
         return [
             Statement(
-                self.name, "text", _SUBJECT[line["kind"]], "reads", line["text"], round(line["score"], 3),
+                self.name,
+                "text",
+                _SUBJECT[line["kind"]],
+                "reads",
+                line["text"],
+                round(line["score"], 3),
                 view.first_frame if len(line["frames"]) == everywhere else min(line["frames"]),
                 view.end_frame if len(line["frames"]) == everywhere else max(line["frames"]) + 1,
             )
@@ -158,16 +165,18 @@ class Text:
 def _reader(detection: Path, recognition: Path, threads: int) -> Any:
     from rapidocr import RapidOCR
 
-    return RapidOCR(params={
-        "Global.log_level": "critical",
-        "Global.use_cls": False,  # text that stands on its head is rare, and asking doubles the cost of a line
-        "Det.limit_side_len": _SIDE,
-        "Det.limit_type": "max",
-        "Det.model_path": str(detection),
-        "Rec.model_path": str(recognition),
-        "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-        "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-    })
+    return RapidOCR(
+        params={
+            "Global.log_level": "critical",
+            "Global.use_cls": False,  # text that stands on its head is rare, and asking doubles the cost of a line
+            "Det.limit_side_len": _SIDE,
+            "Det.limit_type": "max",
+            "Det.model_path": str(detection),
+            "Rec.model_path": str(recognition),
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+            "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+        }
+    )
 
 
 def _shrunk(frame: Rgb) -> Rgb:
@@ -235,6 +244,12 @@ def _change_outside(a: Rgb, b: Rgb, box: _Box) -> float:
 def _row(line: _Line, kind: str, indices: Sequence[int]) -> dict[str, Any]:
     left, top, width, height = line.best.box
     return {
-        "text": line.best.text, "kind": kind, "score": line.score, "frames": [indices[at] for at in line.at],
-        "left": left, "top": top, "width": width, "height": height,
+        "text": line.best.text,
+        "kind": kind,
+        "score": line.score,
+        "frames": [indices[at] for at in line.at],
+        "left": left,
+        "top": top,
+        "width": width,
+        "height": height,
     }

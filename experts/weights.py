@@ -32,8 +32,17 @@ from experts.footage import FOOTAGE_CARRIERS, Footage, FootageFile, footage
 from media.errors import BackendError, ConfigError, MissingModelError
 
 __all__ = [
-    "Footage", "FootageFile", "ModelFile", "Profile", "RoleSource", "footage", "home", "load_profile", "pull",
-    "resolve", "status",
+    "Footage",
+    "FootageFile",
+    "ModelFile",
+    "Profile",
+    "RoleSource",
+    "footage",
+    "home",
+    "load_profile",
+    "pull",
+    "resolve",
+    "status",
 ]
 
 _PROFILES: Final = Path(__file__).parent / "profiles"
@@ -171,9 +180,16 @@ def _snapshot(source: RoleSource, *, local_only: bool) -> Path | None:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(str(snapshot_download(
-            str(source.hub), revision=source.revision, local_files_only=local_only, allow_patterns=source.file,
-        )))
+        return Path(
+            str(
+                snapshot_download(
+                    str(source.hub),
+                    revision=source.revision,
+                    local_files_only=local_only,
+                    allow_patterns=source.file,
+                )
+            )
+        )
     except LocalEntryNotFoundError:
         if local_only:
             return None
@@ -244,14 +260,16 @@ def status(profile: str = "embedded", override: Mapping[str, str | Path] | None 
             found: ModelFile | None = resolve(role, profile, override)
         except MissingModelError:
             found = None
-        rows.append({
-            "role": role,
-            "model": source.model if found is None else found.ref.name,
-            "license": source.license if found is None else found.ref.license,
-            "source": source.carrier or source.package or source.hub or str(source.path),
-            "present": found is not None,
-            "hash": None if found is None else found.ref.hash,
-            "path": None if found is None else str(found.path),
-            "doc": source.doc,
-        })
+        rows.append(
+            {
+                "role": role,
+                "model": source.model if found is None else found.ref.name,
+                "license": source.license if found is None else found.ref.license,
+                "source": source.carrier or source.package or source.hub or str(source.path),
+                "present": found is not None,
+                "hash": None if found is None else found.ref.hash,
+                "path": None if found is None else str(found.path),
+                "doc": source.doc,
+            }
+        )
     return rows

@@ -36,10 +36,19 @@ COLOURS: Mapping[str, tuple[int, int, int, str]] = {
 
 CODECS: Mapping[str, Mapping[str, str]] = {
     "libx264": {"preset": "ultrafast", "x264-params": "keyint=12:min-keyint=12:scenecut=0:bframes=2:b-adapt=0"},
-    "libx265": {"preset": "ultrafast", "x265-params": "keyint=12:min-keyint=12:scenecut=0:bframes=3:open-gop=1:"
-                "log-level=none:pools=1:frame-threads=1"},
-    "libvpx-vp9": {"deadline": "good", "cpu-used": "8", "g": "12", "lag-in-frames": "12", "auto-alt-ref": "1",
-                   "crf": "20", "b": "0"},
+    "libx265": {
+        "preset": "ultrafast",
+        "x265-params": "keyint=12:min-keyint=12:scenecut=0:bframes=3:open-gop=1:log-level=none:pools=1:frame-threads=1",
+    },
+    "libvpx-vp9": {
+        "deadline": "good",
+        "cpu-used": "8",
+        "g": "12",
+        "lag-in-frames": "12",
+        "auto-alt-ref": "1",
+        "crf": "20",
+        "b": "0",
+    },
     "libsvtav1": {"preset": "12", "g": "12", "crf": "25", "svtav1-params": "lp=1"},
     "mpeg4": {"g": "12", "bf": "2", "qmin": "2", "qmax": "4"},
 }

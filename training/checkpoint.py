@@ -49,7 +49,12 @@ class Checkpoint:
 
 
 def save(
-    out: Path, step: int, tensors: Mapping[str, Mapping[str, Any]], state: Mapping[str, Any], *, keep: int,
+    out: Path,
+    step: int,
+    tensors: Mapping[str, Mapping[str, Any]],
+    state: Mapping[str, Any],
+    *,
+    keep: int,
     extra: Mapping[str, Callable[[Path], None]] | None = None,
 ) -> Path:
     """Write checkpoint `step` under `out`, remove all but the newest `keep`, and return its folder.

@@ -26,8 +26,16 @@ def draw_noise(shape: Sequence[int], shared: float, noise: torch.Generator) -> T
 
 
 def predict(
-    unet: UNet, diffusion: DiffusionConfig, anchoring: AnchorConfig, process: Process, zt: Tensor, t: Tensor,
-    text: Text, *, fps: Tensor | None, anchor: Anchor | None,
+    unet: UNet,
+    diffusion: DiffusionConfig,
+    anchoring: AnchorConfig,
+    process: Process,
+    zt: Tensor,
+    t: Tensor,
+    text: Text,
+    *,
+    fps: Tensor | None,
+    anchor: Anchor | None,
 ) -> Tensor:
     """Return the objective's prediction f32[B, F, C, h, w] at times t f32[B, F].
 

@@ -52,8 +52,15 @@ class DiffusionTask:
     """Learn to predict the objective's target at every time, for every condition the recipe has."""
 
     def __init__(
-        self, recipe: DiffusionRecipe, unet: UNet, batches: Batches, texts: TextTable, *, device: torch.device,
-        vae_file: Path | None = None, notes: Mapping[str, Any] | None = None,
+        self,
+        recipe: DiffusionRecipe,
+        unet: UNet,
+        batches: Batches,
+        texts: TextTable,
+        *,
+        device: torch.device,
+        vae_file: Path | None = None,
+        notes: Mapping[str, Any] | None = None,
     ) -> None:
         texts.check(recipe.model.text_dim)
         if recipe.train == "motion":
@@ -98,9 +105,7 @@ class DiffusionTask:
         text = self._texts.batch(captions).to(self._device)
         anchor = anchor_of(x0, known, self._recipe.anchor.fill) if known.any() else None
         fps = batch.fps.to(self._device) if self._recipe.model.fps else None
-        guess = predict(
-            self.module, config, self._recipe.anchor, self._process, zt, t, text, fps=fps, anchor=anchor
-        )
+        guess = predict(self.module, config, self._recipe.anchor, self._process, zt, t, text, fps=fps, anchor=anchor)
         error = (guess - target_of(config.objective, x0, eps, alpha, sigma)).float().square().mean((2, 3, 4))
         weight = loss_weight(config.objective, self._process.snr(t), config.min_snr_gamma)
         return error * (1.0 - known), weight * (1.0 - known)

@@ -167,8 +167,16 @@ class _Run:
         self.step += 1
         self.ema.update(self.task.module, self.step)
         wall = time.perf_counter() - started
-        return {"step": self.step, "loss": total, **figures, "lr": rate, "grad_norm": norm, "samples": len(ids),
-                "wall_s": round(wall, 4), "data_wait_s": round(waited, 4)}
+        return {
+            "step": self.step,
+            "loss": total,
+            **figures,
+            "lr": rate,
+            "grad_norm": norm,
+            "samples": len(ids),
+            "wall_s": round(wall, 4),
+            "data_wait_s": round(waited, 4),
+        }
 
     def _precision(self) -> Any:
         if self.config.precision == "fp32":
@@ -181,13 +189,16 @@ class _Run:
         for name, parameter in self.named:
             for key, value in self.adam.state[parameter].items():
                 moments[f"{name}|{key}"] = value
-        state = {"recipe": self.recipe, "seed": self.seed, "held_out_before": self.before,
-                 **self.task.notes, "versions": {"torch": torch.__version__, "python": platform.python_version()}}
+        state = {
+            "recipe": self.recipe,
+            "seed": self.seed,
+            "held_out_before": self.before,
+            **self.task.notes,
+            "versions": {"torch": torch.__version__, "python": platform.python_version()},
+        }
         tensors = {"model": self.task.module.state_dict(), "ema": self.ema.tensors(), "optimiser": moments}
         self.saved_at = self.step
-        return checkpoint.save(
-            self.out, self.step, tensors, state, keep=self.loop.keep, extra=self.task.extra_files()
-        )
+        return checkpoint.save(self.out, self.step, tensors, state, keep=self.loop.keep, extra=self.task.extra_files())
 
     def restore(self, folder: Path) -> None:
         """Take the state of a checkpoint, and drop what the log says of later steps."""
@@ -213,8 +224,17 @@ class _Run:
 
 
 def fit(
-    task: Task, optimiser: OptimiserConfig, loop: LoopConfig, out: Path, *, seed: int, recipe: dict[str, Any],
-    max_steps: int | None = None, deadline: float | None = None, resume: bool = True, progress: Progress | None = None,
+    task: Task,
+    optimiser: OptimiserConfig,
+    loop: LoopConfig,
+    out: Path,
+    *,
+    seed: int,
+    recipe: dict[str, Any],
+    max_steps: int | None = None,
+    deadline: float | None = None,
+    resume: bool = True,
+    progress: Progress | None = None,
     begun: float | None = None,
 ) -> TrainResult:
     """Train until `max_steps` (in all) or `deadline` (a `time.monotonic` instant), whichever is first.
@@ -255,8 +275,16 @@ def fit(
         after = _held_out(task)
     _append(run.log, {"step": run.step, "event": "held_out", **after})
     result = TrainResult(
-        run.step, run.before["loss"], after["loss"], path, run.log, round(time.monotonic() - begun, 2),
-        sum(p.numel() for p in task.module.parameters()), sum(p.numel() for _, p in run.named), run.before, after,
+        run.step,
+        run.before["loss"],
+        after["loss"],
+        path,
+        run.log,
+        round(time.monotonic() - begun, 2),
+        sum(p.numel() for p in task.module.parameters()),
+        sum(p.numel() for _, p in run.named),
+        run.before,
+        after,
     )
     result.write(out)
     return result

@@ -89,7 +89,12 @@ def train(
 
 
 def _diffusion(
-    shards: Shards, recipe: DiffusionRecipe, encoder: Path, caches: Path, seed: int, device: torch.device,
+    shards: Shards,
+    recipe: DiffusionRecipe,
+    encoder: Path,
+    caches: Path,
+    seed: int,
+    device: torch.device,
     tick: Progress,
 ) -> tuple[DiffusionTask, list[dict[str, Any]]]:
     """Plan, encode captions and clips, build the network: everything before the first step."""

@@ -63,12 +63,14 @@ class BackendConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: Literal["template", "embedded", "openai", "transformers"] = Field(
-        "embedded", description="who fuses the statements: template (no model), embedded (SmolLM2 in process), "
-        "openai (any OpenAI-compatible server), transformers (a local folder, in process)"
+        "embedded",
+        description="who fuses the statements: template (no model), embedded (SmolLM2 in process), "
+        "openai (any OpenAI-compatible server), transformers (a local folder, in process)",
     )
     model: str | None = Field(
-        None, description="the model's name on the server, or its file or folder; null takes the profile's (embedded) "
-        "or the server's first (openai)"
+        None,
+        description="the model's name on the server, or its file or folder; null takes the profile's (embedded) "
+        "or the server's first (openai)",
     )
     base_url: str = Field("http://127.0.0.1:8000/v1", description="openai: where the server answers")
     api_key_env: str | None = Field(None, description="openai: the environment variable that holds the key, if any")
@@ -80,8 +82,9 @@ class BackendConfig(BaseModel):
     context: int = Field(1024, ge=256, description="embedded: context length in tokens")
     seed: int = Field(0, description="the seed; decoding is greedy")
     guided: Literal["facts", "schema"] = Field(
-        "facts", description="embedded: what decoding is held to. facts: a grammar of the statements' own phrases, so "
-        "that the model orders, chooses and joins but cannot invent; schema: any text in the JSON schema"
+        "facts",
+        description="embedded: what decoding is held to. facts: a grammar of the statements' own phrases, so "
+        "that the model orders, chooses and joins but cannot invent; schema: any text in the JSON schema",
     )
     profile: str = Field("embedded", description="embedded: the profile whose language model is taken")
 

@@ -74,7 +74,10 @@ class TransformersFuser:
         ids = ids.to(self._device)
         with torch.inference_mode():
             out = self._model.generate(
-                ids, attention_mask=torch.ones_like(ids), max_new_tokens=self._config.max_tokens, do_sample=False,
+                ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=self._config.max_tokens,
+                do_sample=False,
                 pad_token_id=self._tokenizer.pad_token_id or self._tokenizer.eos_token_id or 0,
             )
         new = out[0, ids.shape[1] :]

@@ -21,9 +21,7 @@ class Adaptive:
 
     name: ClassVar[str] = "adaptive"
 
-    def __init__(
-        self, ratio: float = 3.0, min_change: float = 10.0, window: int = 2, min_shot_frames: int = 6
-    ) -> None:
+    def __init__(self, ratio: float = 3.0, min_change: float = 10.0, window: int = 2, min_shot_frames: int = 6) -> None:
         self._ratio = ratio
         self._min_change = min_change
         self._window = window
@@ -72,8 +70,9 @@ class Adaptive:
         self._waiting.append(Cut(index, index, time_s, "hard", confidence, self.name))
 
     def _release(self, faded: list[Cut]) -> list[Cut]:
-        self._waiting = _merge(self._waiting, [Cut(c.frame, c.end_frame, c.time_s, c.kind, c.score, self.name)
-                                               for c in faded])
+        self._waiting = _merge(
+            self._waiting, [Cut(c.frame, c.end_frame, c.time_s, c.kind, c.score, self.name) for c in faded]
+        )
         ready = [c for c in self._waiting if c.frame < self.settled]
         self._waiting = [c for c in self._waiting if c.frame >= self.settled]
         return ready

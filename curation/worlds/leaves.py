@@ -91,8 +91,10 @@ def _drop(
     where[1] += left
     inside = _shape(rng, (where[0] - cy) / radius, (where[1] - cx) / radius)
     roll = int(rng.integers(0, rows)), int(rng.integers(0, columns))
-    patches = [t[np.ix_((np.arange(top, bottom) + roll[0]) % rows, (np.arange(left, right) + roll[1]) % columns)]
-               for t in textures]
+    patches = [
+        t[np.ix_((np.arange(top, bottom) + roll[0]) % rows, (np.arange(left, right) + roll[1]) % columns)]
+        for t in textures
+    ]
     paint = _paint(rng, where, patches, mood, spread)
     region = canvas[top:bottom, left:right]
     region[inside] = paint[inside]
@@ -118,9 +120,7 @@ def _shape(rng: np.random.Generator, y: Floats, x: Floats) -> npt.NDArray[np.boo
     return np.asarray(inside & (u**2 + v**2 <= 1.0))
 
 
-def _paint(
-    rng: np.random.Generator, where: Floats, textures: list[Floats], mood: Doubles, spread: float
-) -> Floats:
+def _paint(rng: np.random.Generator, where: Floats, textures: list[Floats], mood: Doubles, spread: float) -> Floats:
     """Return f32[h, w, 3] in opponent colours: a base, a shade across the leaf, a texture or stripes."""
     y, x = where
     paint = np.empty((*y.shape, 3), np.float32)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Measure", "Metric", "Missing"]
 
+
 @dataclass(frozen=True, slots=True)
 class Missing:
     """The answer of a metric that cannot be measured on a sample, and why."""

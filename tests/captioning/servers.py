@@ -73,8 +73,10 @@ def serve(answer: Callable[[int, dict[str, Any]], Answer]) -> Iterator[Stub]:
                 self.close_connection = True
                 return
             message = {"role": "assistant", "content": a.content}
-            reply = {"choices": [{"message": message, "finish_reason": a.finish_reason}],
-                     "usage": {"prompt_tokens": 50, "completion_tokens": 20}}
+            reply = {
+                "choices": [{"message": message, "finish_reason": a.finish_reason}],
+                "usage": {"prompt_tokens": 50, "completion_tokens": 20},
+            }
             data = json.dumps(reply).encode() if a.body is None else a.body
             self._send(a.status, data, a.headers, a.drip_s)
 

@@ -37,9 +37,16 @@ def checkpoint(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("tiny-llama")
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(folder)
     config = LlamaConfig(
-        vocab_size=len(alphabet) + 1, hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=4096,
-        bos_token_id=None, eos_token_id=len(alphabet), pad_token_id=len(alphabet),
+        vocab_size=len(alphabet) + 1,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=4096,
+        bos_token_id=None,
+        eos_token_id=len(alphabet),
+        pad_token_id=len(alphabet),
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return str(folder)

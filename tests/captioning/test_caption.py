@@ -200,8 +200,20 @@ def test_the_graph_answers_for_a_red_car_that_moves_left():
 
 # -- pseudo-videos ---------------------------------------------------------------------------------------------------
 
-MOTIONS = ("zoom_in", "zoom_out", "pan_left", "pan_right", "tilt_up", "tilt_down", "pan_up_left", "pan_up_right",
-           "pan_down_left", "pan_down_right", "roll_left", "roll_right")
+MOTIONS = (
+    "zoom_in",
+    "zoom_out",
+    "pan_left",
+    "pan_right",
+    "tilt_up",
+    "tilt_down",
+    "pan_up_left",
+    "pan_up_right",
+    "pan_down_left",
+    "pan_down_right",
+    "roll_left",
+    "roll_right",
+)
 
 
 def pseudo_row(motion: str) -> dict:
@@ -232,7 +244,8 @@ def test_a_pseudo_caption_is_the_stills_content_and_the_known_motion(motion):
     assert row["run_id"] == "run-2"
     camera = [t for t in row["graph"] if t["subject"] == "camera"]
     assert {(t["predicate"], t["object"]) for t in camera} == {
-        (s.predicate, s.value) for s in known_motion(pseudo_row(motion))}
+        (s.predicate, s.value) for s in known_motion(pseudo_row(motion))
+    }
 
 
 def test_a_pseudo_caption_is_the_same_from_a_row_that_went_through_arrow():

@@ -76,9 +76,11 @@ def test_every_name_is_defined_and_every_rule_is_reached(labelled):
 
 
 def test_the_order_is_free():
-    statements = [parse("tags | subject | animal | looks like | cat | 0.8"),
-                  parse("light | light | light | is | warm | 0.9"),
-                  parse("motion | camera | camera | pans | left | 0.9")]
+    statements = [
+        parse("tags | subject | animal | looks like | cat | 0.8"),
+        parse("light | light | light | is | warm | 0.9"),
+        parse("motion | camera | camera | pans | left | 0.9"),
+    ]
     grammar = facts_grammar(statements)
     assert grammar is not None
     dice = random.Random(1)
@@ -97,8 +99,10 @@ def test_quotations_survive_the_json():
 
 
 def test_things_lead_the_short_captions():
-    statements = [parse("tags | subject | animal | looks like | cat | 0.8"),
-                  parse("colour | appearance | picture | is mostly | red | 0.9")]
+    statements = [
+        parse("tags | subject | animal | looks like | cat | 0.8"),
+        parse("colour | appearance | picture | is mostly | red | 0.9"),
+    ]
     assert all(s.startswith("A cat") for s in shorts(bundled(sayable(statements))))
 
 

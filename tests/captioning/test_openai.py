@@ -45,10 +45,17 @@ def test_a_good_answer():
 @pytest.mark.parametrize(
     "bad",
     [
-        Answer(status=500), Answer(status=503), Answer(status=429, headers={"Retry-After": "0"}),
-        Answer(body=b"<html>oops"), Answer(body=b"{}"), Answer(body=b'{"choices": []}'), Answer(hang_up=True),
-        Answer(content="I would rather not."), Answer(content='{"short": "A cat."'),
-        Answer(content=GOOD[:40], finish_reason="length"), Answer(content='{"short": "A cat.", "dense": 3}'),
+        Answer(status=500),
+        Answer(status=503),
+        Answer(status=429, headers={"Retry-After": "0"}),
+        Answer(body=b"<html>oops"),
+        Answer(body=b"{}"),
+        Answer(body=b'{"choices": []}'),
+        Answer(hang_up=True),
+        Answer(content="I would rather not."),
+        Answer(content='{"short": "A cat."'),
+        Answer(content=GOOD[:40], finish_reason="length"),
+        Answer(content='{"short": "A cat.", "dense": 3}'),
         Answer(content=""),
     ],
     ids=lambda a: f"{a.status}-{a.finish_reason}-{len(a.content)}",
@@ -154,7 +161,8 @@ def test_replies_with_wrapping_are_read(raw, short):
 
 
 @pytest.mark.parametrize(
-    "raw", ["", "no", "[1]", "{}", '{"short": "", "dense": "B."}', '{"short": ["A."], "dense": "B."}', '{"short": "A'],
+    "raw",
+    ["", "no", "[1]", "{}", '{"short": "", "dense": "B."}', '{"short": ["A."], "dense": "B."}', '{"short": "A'],
 )
 def test_replies_that_hold_no_caption_are_errors(raw):
     with pytest.raises(BackendError):

@@ -124,8 +124,16 @@ def test_length_and_repetition_are_flagged():
 
 
 def test_a_caption_shared_by_two_videos_is_flagged():
-    rows = [{"clip_id": i, "dense": d, "flags": []} for i, d in
-            [("a:0-9", "A cat."), ("b:0-9", "a cat."), ("a:9-20", "A cat."), ("c:0-9", "A dog."), ("d:0-9", None)]]
+    rows = [
+        {"clip_id": i, "dense": d, "flags": []}
+        for i, d in [
+            ("a:0-9", "A cat."),
+            ("b:0-9", "a cat."),
+            ("a:9-20", "A cat."),
+            ("c:0-9", "A dog."),
+            ("d:0-9", None),
+        ]
+    ]
     assert [r["flags"] for r in flag_duplicates(rows)] == [["duplicate"]] * 3 + [[], []]
     twice = [{"clip_id": i, "dense": "A cat.", "flags": []} for i in ("a:0-9", "a:9-20")]
     assert [r["flags"] for r in flag_duplicates(twice)] == [[], []]

@@ -73,24 +73,32 @@ def test_a_certain_nsfw_score_becomes_a_statement():
 
 
 def test_two_camera_moves_conflict_and_the_surer_stands():
-    found = settle([parse("motion | camera | camera | stays | still | 0.3"),
-                    parse("motion | camera | camera | pans | left | 0.9")])
+    found = settle(
+        [parse("motion | camera | camera | stays | still | 0.3"), parse("motion | camera | camera | pans | left | 0.9")]
+    )
     assert [statement_text(s) for s in found.statements] == ["camera pans left"]
     assert str(found.conflicts[0]) == "motion: camera stays still (0.30) lost to motion: camera pans left (0.90)"
 
 
 def test_a_move_and_its_speed_do_not_conflict():
-    found = settle([parse("motion | camera | camera | pans | left | 0.9"),
-                    parse("motion | camera | camera | moves | slowly | 0.7")])
+    found = settle(
+        [
+            parse("motion | camera | camera | pans | left | 0.9"),
+            parse("motion | camera | camera | moves | slowly | 0.7"),
+        ]
+    )
     assert len(found.statements) == 2
     assert not found.conflicts
 
 
 def test_experts_that_agree_outweigh_one_that_is_surer():
-    found = settle([
-        parse("a | count | people | number | 2 | 0.6"), parse("b | count | people | number | 2 | 0.6"),
-        parse("c | count | people | number | 3 | 0.8"),
-    ])
+    found = settle(
+        [
+            parse("a | count | people | number | 2 | 0.6"),
+            parse("b | count | people | number | 2 | 0.6"),
+            parse("c | count | people | number | 3 | 0.8"),
+        ]
+    )
     assert [s.value for s in found.statements] == ["2"]
     assert found.statements[0].confidence == pytest.approx(1 - 0.4 * 0.4)
 
@@ -102,9 +110,13 @@ def test_agreement_over_frames_counts():
 
 
 def test_counts_of_different_things_stand_side_by_side():
-    found = settle([parse("a | count | picture | shows | two people | 0.9"),
-                    parse("a | count | picture | shows | three cars | 0.8"),
-                    parse("b | count | picture | shows | four people | 0.7")])
+    found = settle(
+        [
+            parse("a | count | picture | shows | two people | 0.9"),
+            parse("a | count | picture | shows | three cars | 0.8"),
+            parse("b | count | picture | shows | four people | 0.7"),
+        ]
+    )
     assert {s.value for s in found.statements} == {"two people", "three cars"}
 
 

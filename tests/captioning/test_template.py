@@ -83,8 +83,12 @@ def test_it_reads_as_english(name):
 
 
 def test_quality_is_structured_but_not_told():
-    written = write([parse("quality | quality | picture | is | noisy | 0.8"),
-                     parse("tags | subject | animal | looks like | cat | 0.8")])
+    written = write(
+        [
+            parse("quality | quality | picture | is | noisy | 0.8"),
+            parse("tags | subject | animal | looks like | cat | 0.8"),
+        ]
+    )
     assert "noisy" not in written.short + written.dense
     assert written.structured["quality"] == "the picture is noisy"
 
@@ -114,8 +118,10 @@ def test_a_long_list_stays_within_the_dense_limit():
 
 
 def test_one_person_stands_for_their_face():
-    told = [parse("faces | subject | person | shows | their face | 0.9"),
-            parse("count | count | picture | shows | one person | 0.9")]
+    told = [
+        parse("faces | subject | person | shows | their face | 0.9"),
+        parse("count | count | picture | shows | one person | 0.9"),
+    ]
     assert write(told).dense == "One person is visible."
     assert write(told[:1]).short == "A person's face."
     two = [told[0], parse("count | count | picture | shows | two people | 0.9")]
@@ -140,16 +146,35 @@ def test_who_was_not_spoken_of_is_introduced():
 
 @pytest.mark.parametrize(
     ("noun", "said"),
-    [("tabby cat", "a tabby cat"), ("otter", "an otter"), ("unicycle", "a unicycle"), ("hourglass", "an hourglass"),
-     ("people", "people"), ("sunglasses", "sunglasses"), ("two cars", "two cars"), ("the sea", "the sea"),
-     ("snow", "snow"), ("umbrella", "an umbrella"), ("", "")],
+    [
+        ("tabby cat", "a tabby cat"),
+        ("otter", "an otter"),
+        ("unicycle", "a unicycle"),
+        ("hourglass", "an hourglass"),
+        ("people", "people"),
+        ("sunglasses", "sunglasses"),
+        ("two cars", "two cars"),
+        ("the sea", "the sea"),
+        ("snow", "snow"),
+        ("umbrella", "an umbrella"),
+        ("", ""),
+    ],
 )
 def test_articles(noun, said):
     assert article(noun) == said
 
 
-@pytest.mark.parametrize(("noun", "verb"), [("a cat", "is"), ("two cars", "are"), ("people", "are"),
-                                            ("one person", "is"), ("a cat and a dog", "are"), ("snow", "is")])
+@pytest.mark.parametrize(
+    ("noun", "verb"),
+    [
+        ("a cat", "is"),
+        ("two cars", "are"),
+        ("people", "are"),
+        ("one person", "is"),
+        ("a cat and a dog", "are"),
+        ("snow", "is"),
+    ],
+)
 def test_verbs_agree(noun, verb):
     assert be(noun) == verb
 

@@ -26,8 +26,9 @@ def photograph(seed: int, width: int = 320, height: int = 180) -> Rgb:
     return np.clip(colour + spread * 45 / spread.std(), 0, 255).astype(np.uint8)
 
 
-def moving(seed: int, frames: int, motion: str = "pan_right", travel: float = 0.15, width: int = 320,
-           height: int = 180) -> list[Rgb]:
+def moving(
+    seed: int, frames: int, motion: str = "pan_right", travel: float = 0.15, width: int = 320, height: int = 180
+) -> list[Rgb]:
     """Return a shot over `photograph(seed)` in which the camera does `motion`."""
     image = photograph(seed, width * 2, height * 2)
     path = pseudo.affines(motion, frames, travel=travel, aspect=width / height)
@@ -61,9 +62,13 @@ def wipe(before: Sequence[Rgb], after: Sequence[Rgb], frames: int) -> list[Rgb]:
 def fade(before: Sequence[Rgb], after: Sequence[Rgb], frames: int, hold: int, level: int = 0) -> list[Rgb]:
     """Join two shots by a fade of `frames` frames to `level`, `hold` frames there, and as many back."""
     flat = np.full_like(before[0], level)
-    out = [cv2.addWeighted(a, 1 - (k + 1) / (frames + 1), flat, (k + 1) / (frames + 1), 0)
-           for k, a in enumerate(before[-frames:])]
-    back = [cv2.addWeighted(b, (k + 1) / (frames + 1), flat, 1 - (k + 1) / (frames + 1), 0)
-            for k, b in enumerate(after[:frames])]
+    out = [
+        cv2.addWeighted(a, 1 - (k + 1) / (frames + 1), flat, (k + 1) / (frames + 1), 0)
+        for k, a in enumerate(before[-frames:])
+    ]
+    back = [
+        cv2.addWeighted(b, (k + 1) / (frames + 1), flat, 1 - (k + 1) / (frames + 1), 0)
+        for k, b in enumerate(after[:frames])
+    ]
     ramps = [np.asarray(f, np.uint8) for f in (*out, *[flat] * hold, *back)]
     return [*before[:-frames], *ramps, *after[frames:]]

@@ -92,9 +92,7 @@ def test_a_long_shot_is_divided_evenly(frames: int) -> None:
 
 
 @given(timelines(most=1500), st.integers(1, 40))
-def test_a_shot_clipped_while_it_runs_gives_the_clips_of_the_whole(
-    edges: npt.NDArray[np.float64], step: int
-) -> None:
+def test_a_shot_clipped_while_it_runs_gives_the_clips_of_the_whole(edges: npt.NDArray[np.float64], step: int) -> None:
     """What `lead` gives early, seeing only some of the frames, `divide` gives knowing all of them."""
     whole = [(s.first, s.end) for s in divide(edges, shot_of(edges), MIN_S, MAX_S)]
     first, early = 0, []

@@ -115,9 +115,7 @@ def test_frames_of_a_transition_belong_to_no_clip(tmp_path: Path) -> None:
             assert clip["end_frame"] <= cut["frame"] or clip["first_frame"] >= cut["end_frame"]
 
 
-def test_times_come_from_timestamps(
-    numbered_video: Callable[..., Path], varying_times_s: list[float]
-) -> None:
+def test_times_come_from_timestamps(numbered_video: Callable[..., Path], varying_times_s: list[float]) -> None:
     got = ingest(numbered_video(suffix=".mkv", times_s=varying_times_s))
     assert got.video["variable_frame_rate"] is True
     assert got.video["duration_s"] == pytest.approx(varying_times_s[-1] + 0.04, abs=0.09)
@@ -288,9 +286,7 @@ def test_the_album_keeps_few_and_spreads_them() -> None:
 
 
 @pytest.mark.parametrize(("span", "count", "expected"), [((0, 9), 3, [1, 4, 7]), ((5, 6), 3, [5]), ((0, 2), 3, [0, 1])])
-def test_keyframes_lie_in_the_middles_of_equal_parts(
-    span: tuple[int, int], count: int, expected: list[int]
-) -> None:
+def test_keyframes_lie_in_the_middles_of_equal_parts(span: tuple[int, int], count: int, expected: list[int]) -> None:
     assert even_positions(*span, count) == expected
 
 
@@ -312,12 +308,19 @@ def test_real_footage_is_cut_where_people_see_cuts(footage: Any) -> None:
     by_name = {path.name: path for path in footage.videos}
     bikes = ingest(by_name["bikes.mp4"], CurateConfig())
     assert [(c["frame"], c["kind"]) for c in bikes.video["cuts"]] == [
-        (30, "hard"), (76, "hard"), (137, "hard"), (187, "hard"), (242, "hard")
+        (30, "hard"),
+        (76, "hard"),
+        (137, "hard"),
+        (187, "hard"),
+        (242, "hard"),
     ]
-    assert [(c["first_frame"], c["end_frame"]) for c in bikes.clips] == [(0, 30), (30, 76), (76, 137), (137, 187),
-                                                                         (187, 242)]
+    assert [(c["first_frame"], c["end_frame"]) for c in bikes.clips] == [
+        (0, 30),
+        (30, 76),
+        (76, 137),
+        (137, 187),
+        (187, 242),
+    ]
     bunny = ingest(by_name["bigbuckbunny.mp4"], CurateConfig())
     assert bunny.video["cuts"] == []
     assert [(c["first_frame"], c["end_frame"]) for c in bunny.clips] == [(0, 132)]
-
-

@@ -83,9 +83,7 @@ def test_damage_of_another_kind_is_ignored(
 
 
 @pytest.mark.parametrize("video", ["pan", "still"])
-def test_no_damage_makes_a_still_metric_leave_its_range(
-    graded: Callable[[str, str, int], Grades], video: str
-) -> None:
+def test_no_damage_makes_a_still_metric_leave_its_range(graded: Callable[[str, str, int], Grades], video: str) -> None:
     for damage in scenes.DAMAGES:
         row = graded(video, damage, 2)
         for name in ("smoothness", "richness", "frozen", "dynamic_degree"):

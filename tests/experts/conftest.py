@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from experts.weights import Footage
 
 
-def view_of(
-    frames: Sequence[Rgb], *, clip_id: str = "clip", step: int = 10, first: int = 0, **row: Any
-) -> ClipView:
+def view_of(frames: Sequence[Rgb], *, clip_id: str = "clip", step: int = 10, first: int = 0, **row: Any) -> ClipView:
     """A clip seen in `frames`, `step` source frames apart."""
     indices = [first + step * i for i in range(len(frames))]
     end = first + max(1, step * len(frames))
@@ -74,8 +72,13 @@ def keyframes(footage: Footage) -> Callable[..., list[Rgb]]:
 def views(photo: Callable[[str], Rgb], keyframes: Callable[..., list[Rgb]]) -> list[ClipView]:
     """Clips of different shapes and lengths, with measured columns: a photograph, two videos, a strip, a dot."""
     measured: dict[str, Any] = {
-        "camera_motion": "pan left", "camera_confidence": 0.9, "camera_dx_fraction_per_s": -0.5,
-        "flow_mean_px_per_s": 40.0, "object_motion_px_per_s": 3.0, "sharpness_laplacian": 20.0, "noise_sigma": 2.0,
+        "camera_motion": "pan left",
+        "camera_confidence": 0.9,
+        "camera_dx_fraction_per_s": -0.5,
+        "flow_mean_px_per_s": 40.0,
+        "object_motion_px_per_s": 3.0,
+        "sharpness_laplacian": 20.0,
+        "noise_sigma": 2.0,
     }
     strip = photo("astronaut.png")[:, 100:220]
     return [

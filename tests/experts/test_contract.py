@@ -61,9 +61,7 @@ def test_a_batch_of_one_is_a_batch_of_many_in_any_order(
     many = loaded(name).measure(views)
     assert len(many) == len(views)
     backwards = fresh(name)
-    assert all(
-        same(backwards.measure([view])[0], value) for view, value in zip(views[::-1], many[::-1], strict=True)
-    )
+    assert all(same(backwards.measure([view])[0], value) for view, value in zip(views[::-1], many[::-1], strict=True))
     assert all(same(a, b) for a, b in zip(fresh(name).measure(views[2:] + views[:2]), many[2:] + many[:2], strict=True))
 
 
@@ -197,7 +195,9 @@ def test_a_clip_that_an_expert_fails_on_costs_that_clip_alone() -> None:
     frames = [np.zeros((8, 8, 3), np.uint8)]
     seen: list[tuple[int, int]] = []
     rows = experts.run(
-        Fragile(), [view_of(frames, clip_id=name) for name in ("good", "bad", "odd")], run_id="r",
+        Fragile(),
+        [view_of(frames, clip_id=name) for name in ("good", "bad", "odd")],
+        run_id="r",
         progress=lambda done, total: seen.append((done, total)),
     )
     assert [row["error"] for row in rows] == [None, "ZeroDivisionError: no light", None]
@@ -216,7 +216,11 @@ def test_views_are_made_of_clip_rows_with_their_keyframes(views: list[ClipView])
 
     frame = views[0].frames[0]
     row = {
-        "clip_id": "v:5-9", "first_frame": 5, "end_frame": 9, "camera_motion": "static", "uri": "x",
+        "clip_id": "v:5-9",
+        "first_frame": 5,
+        "end_frame": 9,
+        "camera_motion": "static",
+        "uri": "x",
         "keyframes": [{"frame": 6, "time_s": 0.25, "jpeg": jpeg(frame)}],
     }
     (view,) = experts.clip_views([row])

@@ -74,9 +74,7 @@ def test_the_encoder_gives_the_numbers_of_the_reference(sentence: Sentence) -> N
     assert cat @ bicycles == pytest.approx(-0.0280725, abs=1e-5)
 
 
-def test_a_picture_fits_its_own_caption_best(
-    alignment: Alignment, photo: Callable[[str], Rgb]
-) -> None:
+def test_a_picture_fits_its_own_caption_best(alignment: Alignment, photo: Callable[[str], Rgb]) -> None:
     pictures = alignment.pictures([view_of([photo(name)]) for name in CAPTIONS])
     scores = pictures @ alignment.texts(list(CAPTIONS.values())).T
     assert (scores.argmax(axis=1) == np.arange(len(CAPTIONS))).all()
@@ -98,9 +96,7 @@ def test_scores_are_of_pairs_and_grade_is_one_of_them(alignment: Alignment, phot
         alignment.score(views[:1], ["a", "b"])
 
 
-def test_a_clip_is_the_mean_of_its_frames_before_the_top_ten(
-    alignment: Alignment, photo: Callable[[str], Rgb]
-) -> None:
+def test_a_clip_is_the_mean_of_its_frames_before_the_top_ten(alignment: Alignment, photo: Callable[[str], Rgb]) -> None:
     cat, cup = photo("chelsea.png"), photo("coffee.png")
     both = alignment.score([view_of([cat, cup])] * 2, ["a cat", "a cup of coffee"])
     assert min(both) > 0.3
@@ -137,7 +133,10 @@ def test_the_vocabulary_is_whole_and_its_groups_do_not_overlap() -> None:
     assert words.kind_of(281) == "animal"
     assert words.kind_of(446) is None
     assert {group: words.kind_of_group(group) for group in ("cat", "boat", "cup of coffee", "suit and tie")} == {
-        "cat": "animal", "boat": "vehicle", "cup of coffee": "food", "suit and tie": "clothing",
+        "cat": "animal",
+        "boat": "vehicle",
+        "cup of coffee": "food",
+        "suit and tie": "clothing",
     }
 
 

@@ -47,6 +47,7 @@ def written(picture: Rgb, text: str, x: int, y: int, scale: float = 1.4) -> Rgb:
 
 # -- tags ------------------------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -78,6 +79,7 @@ def test_a_class_must_hold_over_the_keyframes(loaded: Load, photo: Photo) -> Non
 
 
 # -- faces, count, composition ---------------------------------------------------------------------------------------
+
 
 def test_the_astronauts_face_is_found_where_it_is(loaded: Load, photo: Photo) -> None:
     values = loaded("faces").measure([view_of([photo("astronaut.png")])])[0]
@@ -137,6 +139,7 @@ def test_a_smaller_face_is_a_wider_shot(loaded: Load, photo: Photo) -> None:
 
 # -- text ------------------------------------------------------------------------------------------------------------
 
+
 def test_a_sign_is_read(loaded: Load) -> None:
     sign = written(texture(640), "PLATFORM 9 TO LONDON", 40, 200)
     values = loaded("text").measure([view_of([sign])])[0]
@@ -182,6 +185,7 @@ def test_no_text_is_read_where_there_is_none(name: str, loaded: Load, photo: Pho
 
 # -- shots -----------------------------------------------------------------------------------------------------------
 
+
 def test_a_cut_is_found_inside_a_clip_and_none_within_a_shot(loaded: Load, footage: Footage) -> None:
     bikes = str(footage.of("bikes.mp4").path)
     rows = [
@@ -213,6 +217,7 @@ def test_a_source_that_is_gone_is_an_error_in_the_row(loaded: Load) -> None:
 
 
 # -- nsfw, colour, light ---------------------------------------------------------------------------------------------
+
 
 def test_ordinary_photographs_are_safe(loaded: Load, footage: Footage, photo: Photo) -> None:
     for path in footage.photos:

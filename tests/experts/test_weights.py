@@ -99,9 +99,7 @@ def test_a_local_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         weights.resolve("tags", override={"tags": tmp_path / "gone.pth"})
 
 
-def test_a_missing_model_names_itself_the_profile_and_two_ways(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_model_names_itself_the_profile_and_two_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUSHES_HOME", str(tmp_path))
     with pytest.raises(MissingModelError) as caught:
         weights.resolve("language")

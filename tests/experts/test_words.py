@@ -80,15 +80,14 @@ def test_a_colour_is_said_by_its_share_and_sure_by_its_frames() -> None:
 def test_light_of_frames_that_disagree_is_not_said() -> None:
     dark, bright = np.full((20, 20, 3), 10, np.uint8), np.full((20, 20, 3), 240, np.uint8)
     assert spoken(Light().state(view_of([dark]), Light().measure([view_of([dark])])[0])) == [
-        "picture is dark", "contrast is low",
+        "picture is dark",
+        "contrast is low",
     ]
     mixed = view_of([dark, bright])
     assert Light().state(mixed, Light().measure([mixed])[0]) == []
 
 
-@pytest.mark.parametrize(
-    ("tint", "word"), [((30, 0, -60), "warm"), ((-60, -10, 40), "cool"), ((0, 0, 0), "neutral")]
-)
+@pytest.mark.parametrize(("tint", "word"), [((30, 0, -60), "warm"), ((-60, -10, 40), "cool"), ((0, 0, 0), "neutral")])
 def test_a_tint_is_a_temperature(tint: tuple[int, int, int], word: str) -> None:
     picture = np.clip(np.full((20, 20, 3), 130) + np.array(tint), 0, 255).astype(np.uint8)
     assert Light().measure([view_of([picture])])[0]["temperature"] == word
@@ -107,15 +106,35 @@ def test_every_measured_camera_motion_has_words_that_tell_the_direction() -> Non
 @pytest.mark.parametrize(
     ("row", "sentences"),
     [
-        ({"camera_motion": "pan left", "camera_confidence": 0.9, "camera_dx_fraction_per_s": -0.5,
-          "flow_mean_px_per_s": 300.0, "object_motion_px_per_s": 0.4},
-         ["camera pans left", "camera moves quickly", "scene shows almost no motion"]),
-        ({"camera_motion": "zoom in", "camera_confidence": 0.8, "camera_zoom_per_s": 0.05,
-          "flow_mean_px_per_s": 30.0, "object_motion_px_per_s": 30.0},
-         ["camera zooms in", "camera moves slowly", "scene shows clear motion"]),
-        ({"camera_motion": "static", "camera_confidence": 1.0, "flow_mean_px_per_s": 4.0,
-          "object_motion_px_per_s": 90.0},
-         ["camera stays still", "scene shows gentle motion"]),
+        (
+            {
+                "camera_motion": "pan left",
+                "camera_confidence": 0.9,
+                "camera_dx_fraction_per_s": -0.5,
+                "flow_mean_px_per_s": 300.0,
+                "object_motion_px_per_s": 0.4,
+            },
+            ["camera pans left", "camera moves quickly", "scene shows almost no motion"],
+        ),
+        (
+            {
+                "camera_motion": "zoom in",
+                "camera_confidence": 0.8,
+                "camera_zoom_per_s": 0.05,
+                "flow_mean_px_per_s": 30.0,
+                "object_motion_px_per_s": 30.0,
+            },
+            ["camera zooms in", "camera moves slowly", "scene shows clear motion"],
+        ),
+        (
+            {
+                "camera_motion": "static",
+                "camera_confidence": 1.0,
+                "flow_mean_px_per_s": 4.0,
+                "object_motion_px_per_s": 90.0,
+            },
+            ["camera stays still", "scene shows gentle motion"],
+        ),
         ({"camera_motion": "tilt up", "camera_confidence": 0.4}, []),
         ({"camera_motion": None, "flow_mean_px_per_s": 200.0}, ["scene shows strong motion"]),
         ({}, []),

@@ -137,9 +137,7 @@ def test_flows_and_other_motion_layers_generate_too(
 
 
 def test_a_model_without_an_anchor_says_so(squares: ShardReader, encoder: Path, caches: Path, tmp_path: Path) -> None:
-    recipe = build.recipe(
-        model={"anchor": False, "fps": False}, anchor={"probability": 0.0, "residual": False}
-    )
+    recipe = build.recipe(model={"anchor": False, "fps": False}, anchor={"probability": 0.0, "residual": False})
     result = training.train(squares, recipe, tmp_path, text_encoder_path=encoder, cache_dir=caches, max_steps=1)
     assert generate(result.checkpoint, ["a"], steps=1, fps=5.0)[0].shape == (4, 32, 32, 3)
     with pytest.raises(ConfigError, match=r"trained with model\.anchor: false"):

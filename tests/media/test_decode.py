@@ -42,9 +42,7 @@ def test_other_containers_are_read(suffix: str, numbered_video: Maker) -> None:
     assert frames[0].time_s == 0.0
 
 
-def test_times_of_a_variable_rate_come_from_the_timestamps(
-    numbered_video: Maker, varying_times_s: list[float]
-) -> None:
+def test_times_of_a_variable_rate_come_from_the_timestamps(numbered_video: Maker, varying_times_s: list[float]) -> None:
     frames = list(media.decode(numbered_video(times_s=varying_times_s)))
     assert [frame.time_s for frame in frames] == pytest.approx(varying_times_s, abs=1e-6)
     assert [frame.duration_s for frame in frames[:-1]] == pytest.approx(np.diff(varying_times_s), abs=1e-6)

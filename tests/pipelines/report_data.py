@@ -18,11 +18,13 @@ from dataset.shards import shard_row
 
 Rgb = npt.NDArray[np.uint8]
 
-RULES = Rules({
-    "motion": "kind <> 'clip' or flow_mean_px_per_s between 2 and 400",
-    "sharpness": "sharpness_laplacian >= 15",
-    "exposure": "luma_mean between 16 and 239",
-})
+RULES = Rules(
+    {
+        "motion": "kind <> 'clip' or flow_mean_px_per_s between 2 and 400",
+        "sharpness": "sharpness_laplacian >= 15",
+        "exposure": "luma_mean between 16 and 239",
+    }
+)
 MOTIONS = ("zoom_in", "zoom_out", "pan_left", "pan_right", "pan_up", "pan_down")
 HOSTILE = '<script>alert("x")</script> & "quotes"'
 VIDEO, BROKEN, PHOTO = "a" * 32, "b" * 32, "c" * 32
@@ -90,8 +92,16 @@ def captions(run_id: str) -> list[dict[str, Any]]:
         experts=["count"], run_id=run_id,
     )  # fmt: skip
     plain = [
-        _blank("captions", clip_id=row["clip_id"], outcome="template", short=f"a cat, {row['motion'] or 'still'}",
-               dense="A cat.", evidence=[], backend="template", run_id=run_id)
+        _blank(
+            "captions",
+            clip_id=row["clip_id"],
+            outcome="template",
+            short=f"a cat, {row['motion'] or 'still'}",
+            dense="A cat.",
+            evidence=[],
+            backend="template",
+            run_id=run_id,
+        )
         for row in clips(run_id)[3:]
     ]
     return [first, *plain]

@@ -61,13 +61,27 @@ def shards(folder: Path, sources: int = 6) -> ShardReader:
         for direction, step in (("left", -1), ("right", 1)):
             frames = square(colour, step, size=32)
             encoded = encode(frames, fps=8, crf=10)
-            clip = {"clip_id": f"{source:032x}:0-8@{direction}", "video_id": f"{source:032x}", "kind": "synthetic",
-                    "first_frame": 0, "end_frame": 8, "uri": f"square/{source}"}
+            clip = {
+                "clip_id": f"{source:032x}:0-8@{direction}",
+                "video_id": f"{source:032x}",
+                "kind": "synthetic",
+                "first_frame": 0,
+                "end_frame": 8,
+                "uri": f"square/{source}",
+            }
             short = f"a {name} square"
             caption = {"outcome": "template", "short": short, "dense": f"{short} moves {direction}"}
             rows.append(
-                shard_row(clip, encoded.data, frames=encoded.frames, fps=8.0, width_px=32, height_px=32, run_id="r",
-                          caption=caption)
+                shard_row(
+                    clip,
+                    encoded.data,
+                    frames=encoded.frames,
+                    fps=8.0,
+                    width_px=32,
+                    height_px=32,
+                    run_id="r",
+                    caption=caption,
+                )
             )
     root = dataset.open_root(str(folder), create=True)
     write_shard(root, "train", rows, key="squares")

@@ -53,9 +53,7 @@ def test_a_table_pads_and_masks(encoder: Path) -> None:
         table.check(5)
 
 
-def test_the_cache_answers_without_the_encoder(
-    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cache_answers_without_the_encoder(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = ArrayCache(tmp_path)
     made = TextTable.build(encoder, CAPTIONS, max_tokens=16, cache=first)
     first.flush()

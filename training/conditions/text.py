@@ -86,8 +86,14 @@ class TextTable:
 
     @classmethod
     def build(
-        cls, folder: str | Path, captions: Iterable[str], *, max_tokens: int, cache: ArrayCache | None = None,
-        batch: int = 32, progress: Progress | None = None,
+        cls,
+        folder: str | Path,
+        captions: Iterable[str],
+        *,
+        max_tokens: int,
+        cache: ArrayCache | None = None,
+        batch: int = 32,
+        progress: Progress | None = None,
     ) -> TextTable:
         """Encode the captions and the empty one. The encoder is loaded only if the cache lacks some of them."""
         where = Path(folder)

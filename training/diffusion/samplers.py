@@ -39,7 +39,11 @@ def euler_step(xt: Tensor, velocity: Tensor, t: float, to: float) -> Tensor:
 
 
 def ddim(
-    denoise: Denoiser, noise: Tensor, process: Process, objective: Objective, instants: Sequence[float],
+    denoise: Denoiser,
+    noise: Tensor,
+    process: Process,
+    objective: Objective,
+    instants: Sequence[float],
     keep: Keep | None = None,
 ) -> Tensor:
     """Sample by DDIM. `keep`, if given, is applied to every state: it puts known frames back."""

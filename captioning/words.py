@@ -5,6 +5,8 @@ Everything here is plain English data and pure functions; what a class means for
 
 from __future__ import annotations
 
+# fmt: off - its tables are laid out by hand, several to a line
+
 import re
 from dataclasses import dataclass
 from functools import lru_cache

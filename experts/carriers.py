@@ -9,6 +9,8 @@ Unpacking is atomic (a temporary folder, then one rename) and safe with several 
 
 from __future__ import annotations
 
+# fmt: off - its tables are laid out by hand, several to a line
+
 import contextlib
 import fcntl
 import hashlib

@@ -5,8 +5,6 @@ Everything here is plain English data and pure functions; what a class means for
 
 from __future__ import annotations
 
-# fmt: off - its tables are laid out by hand, several to a line
-
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -93,7 +91,6 @@ def word_count(text: str) -> int:
 
 # -- numbers --------------------------------------------------------------------------------------------------------
 
-
 def _listed(text: str) -> list[str]:
     return text.split()
 
@@ -108,55 +105,18 @@ NUMBERS: Final[dict[str, float]] = {
     **{word: float(i) for i, word in enumerate(_UNITS)},
     **{word: 10.0 * (i + 2) for i, word in enumerate(_TENS)},
     **{f"{t}-{u}": 10.0 * (i + 2) + j + 1 for i, t in enumerate(_TENS) for j, u in enumerate(_UNITS[1:10])},
-    "hundred": 100.0,
-    "thousand": 1000.0,
-    "million": 1e6,
-    "dozen": 12.0,
-    "half": 0.5,
-    "quarter": 0.25,
-    "single": 1.0,
-    "sole": 1.0,
-    "lone": 1.0,
-    "once": 1.0,
-    "twice": 2.0,
-    "thrice": 3.0,
-    "double": 2.0,
-    "triple": 3.0,
-    "pair": 2.0,
-    "couple": 2.0,
-    "duo": 2.0,
-    "both": 2.0,
-    "twin": 2.0,
-    "trio": 3.0,
-    "quartet": 4.0,
-    "first": 1.0,
-    "second": 2.0,
-    "third": 3.0,
-    "fourth": 4.0,
-    "fifth": 5.0,
+    "hundred": 100.0, "thousand": 1000.0, "million": 1e6, "dozen": 12.0, "half": 0.5, "quarter": 0.25,
+       "single": 1.0, "sole": 1.0, "lone": 1.0, "once": 1.0, "twice": 2.0, "thrice": 3.0, "double": 2.0,
+       "triple": 3.0, "pair": 2.0, "couple": 2.0, "duo": 2.0, "both": 2.0, "twin": 2.0, "trio": 3.0, "quartet": 4.0,
+       "first": 1.0, "second": 2.0, "third": 3.0, "fourth": 4.0, "fifth": 5.0,
 }
 """Words that say a number, and the number they say."""
 
 QUANTIFIERS: Final[dict[str, tuple[float, float]]] = {
-    "several": (3, 9),
-    "few": (2, 5),
-    "many": (5, 1e9),
-    "multiple": (2, 1e9),
-    "numerous": (5, 1e9),
-    "various": (2, 1e9),
-    "dozens": (24, 1e9),
-    "hundreds": (200, 1e9),
-    "crowd": (6, 1e9),
-    "group": (3, 1e9),
-    "some": (2, 1e9),
-    "lots": (5, 1e9),
-    "plenty": (5, 1e9),
-    "countless": (20, 1e9),
-    "crowded": (6, 1e9),
-    "bunch": (3, 1e9),
-    "all": (1e9, 1e9),
-    "every": (1e9, 1e9),
-    "each": (2, 1e9),
+    "several": (3, 9), "few": (2, 5), "many": (5, 1e9), "multiple": (2, 1e9), "numerous": (5, 1e9),
+    "various": (2, 1e9), "dozens": (24, 1e9), "hundreds": (200, 1e9), "crowd": (6, 1e9), "group": (3, 1e9),
+    "some": (2, 1e9), "lots": (5, 1e9), "plenty": (5, 1e9), "countless": (20, 1e9), "crowded": (6, 1e9),
+    "bunch": (3, 1e9), "all": (1e9, 1e9), "every": (1e9, 1e9), "each": (2, 1e9),
 }
 """Words that say a vague number: the least and the most of what they may stand for."""
 
@@ -201,37 +161,13 @@ COLOURS: Final[dict[str, str]] = {word: family for family, words in _COLOUR_FAMI
 # -- direction, camera, place, negation ----------------------------------------------------------------------------
 
 DIRECTIONS: Final[dict[str, str]] = {
-    "left": "left",
-    "leftward": "left",
-    "leftwards": "left",
-    "right": "right",
-    "rightward": "right",
-    "rightwards": "right",
-    "up": "up",
-    "upward": "up",
-    "upwards": "up",
-    "down": "down",
-    "downward": "down",
-    "downwards": "down",
-    "forward": "in",
-    "forwards": "in",
-    "backward": "out",
-    "backwards": "out",
-    "clockwise": "clockwise",
-    "anticlockwise": "anticlockwise",
-    "counterclockwise": "anticlockwise",
-    "counter-clockwise": "anticlockwise",
-    "away": "away",
-    "towards": "towards",
-    "toward": "towards",
-    "north": "north",
-    "south": "south",
-    "east": "east",
-    "west": "west",
-    "diagonally": "diagonal",
-    "horizontally": "horizontal",
-    "vertically": "vertical",
-    "sideways": "sideways",
+    "left": "left", "leftward": "left", "leftwards": "left", "right": "right", "rightward": "right",
+    "rightwards": "right", "up": "up", "upward": "up", "upwards": "up", "down": "down", "downward": "down",
+    "downwards": "down", "forward": "in", "forwards": "in", "backward": "out", "backwards": "out",
+    "clockwise": "clockwise", "anticlockwise": "anticlockwise", "counterclockwise": "anticlockwise",
+    "counter-clockwise": "anticlockwise", "away": "away", "towards": "towards", "toward": "towards",
+    "north": "north", "south": "south", "east": "east", "west": "west", "diagonally": "diagonal",
+    "horizontally": "horizontal", "vertically": "vertical", "sideways": "sideways",
 }
 """A direction's word, and what it means. `in` and `out` count as directions after a camera move only."""
 
@@ -247,47 +183,23 @@ MOVES: Final[dict[str, str]] = {
     **dict.fromkeys(("handheld", "hand-held", "shaky", "shakes", "shaking", "wobbly"), "handheld"),
     **dict.fromkeys(("follows", "following", "follow"), "follow"),
     **dict.fromkeys(("aerial", "drone", "flyover"), "aerial"),
-    **dict.fromkeys(
-        (
-            "moves",
-            "moving",
-            "move",
-            "travels",
-            "travelling",
-            "glides",
-            "gliding",
-            "drifts",
-            "drifting",
-            "slides",
-            "sliding",
-            "shifts",
-            "sweeps",
-            "rotates",
-            "rotating",
-            "swings",
-            "pushes",
-            "pulls",
-        ),
-        "move",
-    ),
+    **dict.fromkeys(("moves", "moving", "move", "travels", "travelling", "glides", "gliding", "drifts", "drifting",
+                     "slides", "sliding", "shifts", "sweeps", "rotates", "rotating", "swings", "pushes", "pulls"),
+                    "move"),
 }
 """A verb or adjective of camera work, and the move it names. Most are camera words only beside a camera."""
 
-PLACES: Final = frozenset(
-    _listed(
-        "on under behind beside near above below inside outside between over around across through against next front "
-        "beneath along into onto beyond underneath atop amid among past opposite within alongside off aside apart "
-        "background foreground"
-    )
-)
+PLACES: Final = frozenset(_listed(
+    "on under behind beside near above below inside outside between over around across through against next front "
+    "beneath along into onto beyond underneath atop amid among past opposite within alongside off aside apart "
+    "background foreground"
+))
 """Words that put one thing in relation to another: a claim, unless a statement says so."""
 
-NEGATIONS: Final = frozenset(
-    _listed(
-        "no not never none nothing nobody nowhere without neither nor cannot lacks lacking absent absence "
-        "isn't aren't wasn't weren't doesn't don't didn't can't won't hasn't haven't empty"
-    )
-)
+NEGATIONS: Final = frozenset(_listed(
+    "no not never none nothing nobody nowhere without neither nor cannot lacks lacking absent absence "
+    "isn't aren't wasn't weren't doesn't don't didn't can't won't hasn't haven't empty"
+))
 """Words that deny: what they deny must be denied by a statement."""
 
 GENDERED: Final[dict[str, str]] = {
@@ -301,24 +213,20 @@ TIMES: Final = frozenset(_listed("then before after later finally suddenly event
 
 # -- words that claim nothing ---------------------------------------------------------------------------------------
 
-FUNCTION: Final = frozenset(
-    _listed(
-        "a an the this that these those there here it its they them their itself which who whose what where when while as "
-        "and or but with of in at to from by for is are was were be been being am has have having had do does can "
-        "could may might seem seems seemingly seen see sees appear appears appearing apparently perhaps possibly probably "
-        "likely look looks looking like so such also too quite rather just together during throughout "
-        "shows show showing shown features featuring featured contains containing includes including depicts depicting "
-        "captures captured presents displaying displays visible kind sort type other another overall out present"
-    )
-)
+FUNCTION: Final = frozenset(_listed(
+    "a an the this that these those there here it its they them their itself which who whose what where when while as "
+    "and or but with of in at to from by for is are was were be been being am has have having had do does can "
+    "could may might seem seems seemingly seen see sees appear appears appearing apparently perhaps possibly probably "
+    "likely look looks looking like so such also too quite rather just together during throughout "
+    "shows show showing shown features featuring featured contains containing includes including depicts depicting "
+    "captures captured presents displaying displays visible kind sort type other another overall out present"
+))
 """Words that hold a sentence together and claim nothing by themselves."""
 
-GENERAL: Final = frozenset(
-    _listed(
-        "clip video footage picture image scene shot frame camera photo photograph view subject object thing recording "
-        "colour tone hue shade light lighting filmed recorded lit"
-    )
-)
+GENERAL: Final = frozenset(_listed(
+    "clip video footage picture image scene shot frame camera photo photograph view subject object thing recording "
+    "colour tone hue shade light lighting filmed recorded lit"
+))
 """Words that speak of the recording itself; as a head they make a statement about the whole picture."""
 
 DEGREES: Final[dict[str, str]] = {
@@ -328,66 +236,26 @@ DEGREES: Final[dict[str, str]] = {
 """Words that say how much; each needs a statement that says as much."""
 
 SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
-    "dim": ("dark", "low-key"),
-    "dark": ("dim", "low-key"),
-    "bright": ("high-key",),
-    "close-up": ("closeup", "close"),
-    "wide": ("long",),
-    "sign": ("text",),
-    "caption": ("text",),
-    "people": ("person",),
-    "persons": ("person",),
-    "human": ("person",),
-    "humans": ("person",),
-    "kitty": ("cat",),
-    "feline": ("cat",),
-    "airplane": ("aeroplane", "plane"),
-    "plane": ("aeroplane",),
-    "infant": ("baby",),
-    "aircraft": ("aeroplane", "airliner", "plane"),
-    "lorry": ("truck",),
-    "truck": ("lorry",),
-    "coast": ("shore", "seashore"),
-    "seashore": ("shore", "coast"),
-    "speaks": ("talks",),
-    "talks": ("speaks",),
-    "bicycle": ("bike",),
-    "bike": ("bicycle",),
-    "automobile": ("car",),
-    "auto": ("car",),
-    "photo": ("picture",),
-    "slowly": ("slow",),
-    "slow": ("slowly",),
-    "gently": ("slow", "gentle"),
-    "quickly": ("fast", "quick"),
-    "fast": ("quick", "quickly"),
-    "rapidly": ("fast", "quick"),
-    "warm": ("warmly",),
-    "cool": ("cold",),
-    "cold": ("cool",),
-    "indoors": ("indoor", "interior"),
-    "outdoors": ("outdoor", "exterior"),
-    "indoor": ("indoors",),
-    "outdoor": ("outdoors",),
-    "still": ("static",),
-    "static": ("still", "stationary"),
-    "hue": ("colour",),
-    "tone": ("colour",),
-    "writing": ("text",),
-    "lettering": ("text",),
-    "words": ("text",),
-    "lively": ("strong",),
-    "crisp": ("sharp",),
-    "sharp": ("crisp",),
-    "blurred": ("blurry", "soft"),
-    "blurry": ("blurred", "soft"),
-    "soft": ("blurred",),
+    "dim": ("dark", "low-key"), "dark": ("dim", "low-key"), "bright": ("high-key",),
+    "close-up": ("closeup", "close"), "wide": ("long",), "sign": ("text",), "caption": ("text",),
+    "people": ("person",), "persons": ("person",), "human": ("person",), "humans": ("person",), "kitty": ("cat",),
+    "feline": ("cat",), "airplane": ("aeroplane", "plane"), "plane": ("aeroplane",), "infant": ("baby",),
+    "aircraft": ("aeroplane", "airliner", "plane"), "lorry": ("truck",), "truck": ("lorry",),
+    "coast": ("shore", "seashore"), "seashore": ("shore", "coast"), "speaks": ("talks",), "talks": ("speaks",),
+    "bicycle": ("bike",), "bike": ("bicycle",), "automobile": ("car",), "auto": ("car",), "photo": ("picture",),
+    "slowly": ("slow",), "slow": ("slowly",), "gently": ("slow", "gentle"), "quickly": ("fast", "quick"),
+    "fast": ("quick", "quickly"), "rapidly": ("fast", "quick"), "warm": ("warmly",), "cool": ("cold",),
+    "cold": ("cool",), "indoors": ("indoor", "interior"), "outdoors": ("outdoor", "exterior"), "indoor": ("indoors",),
+    "outdoor": ("outdoors",), "still": ("static",), "static": ("still", "stationary"), "hue": ("colour",),
+    "tone": ("colour",), "writing": ("text",), "lettering": ("text",), "words": ("text",), "lively": ("strong",),
+    "crisp": ("sharp",), "sharp": ("crisp",), "blurred": ("blurry", "soft"),
+    "blurry": ("blurred", "soft"), "soft": ("blurred",),
 }
 """`word -> words that entail it`: one direction each, so that a hypernym may be written for its hyponym."""
 
 HYPONYMS: Final = {
     "animal": "cat dog horse cow sheep bird fish rabbit squirrel bear lion tiger elephant fox tabby terrier retriever "
-    "monkey deer goat pig duck goose chicken",
+              "monkey deer goat pig duck goose chicken",
     "cat": "tabby siamese persian kitten",
     "dog": "terrier retriever spaniel hound poodle collie husky puppy beagle shepherd",
     "vehicle": "car truck bus bicycle bike motorcycle van train tram tractor lorry taxi jeep limousine",
@@ -408,62 +276,20 @@ HYPONYMS: Final = {
 # -- stems ----------------------------------------------------------------------------------------------------------
 
 _IRREGULAR: Final = {
-    "people": "person",
-    "men": "man",
-    "women": "woman",
-    "children": "child",
-    "mice": "mouse",
-    "geese": "goos",
-    "feet": "foot",
-    "teeth": "tooth",
-    "wolves": "wolf",
-    "leaves": "leaf",
-    "knives": "knif",
-    "shelves": "shelf",
-    "sat": "sit",
-    "ran": "run",
-    "lying": "lie",
-    "lies": "lie",
-    "dies": "die",
-    "ties": "tie",
-    "pies": "pie",
-    "stood": "stand",
-    "rode": "rid",
-    "ridden": "rid",
-    "drove": "driv",
-    "driven": "driv",
-    "flew": "fly",
-    "flown": "fly",
-    "gray": "grey",
-    "color": "colour",
-    "colors": "colour",
-    "center": "centr",
-    "movement": "motion",
-    "red": "red",
-    "closeup": "close-up",
-    "bed": "bed",
-    "seed": "seed",
-    "speed": "speed",
-    "weed": "weed",
-    "building": "building",
-    "buildings": "building",
-    "king": "king",
-    "ring": "ring",
-    "string": "string",
-    "wing": "wing",
-    "spring": "spring",
-    "ceiling": "ceiling",
-    "morning": "morning",
-    "evening": "evening",
-    "something": "something",
+    "people": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse", "geese": "goos",
+    "feet": "foot", "teeth": "tooth", "wolves": "wolf", "leaves": "leaf", "knives": "knif", "shelves": "shelf",
+    "sat": "sit", "ran": "run", "lying": "lie", "lies": "lie", "dies": "die", "ties": "tie", "pies": "pie",
+    "stood": "stand", "rode": "rid", "ridden": "rid", "drove": "driv", "driven": "driv", "flew": "fly", "flown": "fly",
+    "gray": "grey", "color": "colour", "colors": "colour", "center": "centr", "movement": "motion", "red": "red",
+    "closeup": "close-up", "bed": "bed", "seed": "seed", "speed": "speed", "weed": "weed", "building": "building",
+    "buildings": "building", "king": "king", "ring": "ring", "string": "string", "wing": "wing", "spring": "spring",
+    "ceiling": "ceiling", "morning": "morning", "evening": "evening", "something": "something",
 }
-_INVARIABLE_S: Final = frozenset(
-    _listed(
-        "glass grass dress bus lens gas this is was has as its us yes moss boss pass class cross canvas atlas iris "
-        "across less news series species chess always perhaps plus bass brass mattress cypress "
-        "indoors outdoors christmas jeans stairs scissors sunglasses binoculars shorts trousers pants"
-    )
-)
+_INVARIABLE_S: Final = frozenset(_listed(
+    "glass grass dress bus lens gas this is was has as its us yes moss boss pass class cross canvas atlas iris "
+    "across less news series species chess always perhaps plus bass brass mattress cypress "
+    "indoors outdoors christmas jeans stairs scissors sunglasses binoculars shorts trousers pants"
+))
 
 
 @lru_cache(maxsize=8192)
@@ -515,4 +341,8 @@ def is_plural(word: str) -> bool:
 
 def content_stems(text: str) -> set[str]:
     """Return the stems of the words of `text` that claim something."""
-    return {stem(t.text) for t in tokens(text) if t.kind == "word" and t.lower not in FUNCTION}
+    return {
+        stem(t.text)
+        for t in tokens(text)
+        if t.kind == "word" and t.lower not in FUNCTION
+    }

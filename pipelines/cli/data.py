@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from media.errors import UserError
 from pipelines.cli.common import Dataset, EngineKind, JsonFlag, Profile, Workers, emit, funnel_text, print_json
 
 __all__ = ["register"]
@@ -70,13 +71,14 @@ def curate(
     sources: Annotated[
         list[str], typer.Argument(metavar="SOURCE...", help="Files, folders or addresses of video and stills.")
     ],
-    out: Annotated[str, typer.Option("--out", "-o", help="The dataset root.")],
+    out: Annotated[str | None, typer.Option("--out", "-o", help="The dataset root; --shots-only needs none.")] = None,
     detector: Annotated[
         str, typer.Option(help="Shot detector: cascade, adaptive, content, transnet, scenedetect:adaptive ...")
     ] = "cascade",
     experts: Annotated[str, typer.Option(help="Experts to run: all, none, or names with commas.")] = "all",
     source: Annotated[str | None, typer.Option(help="Who the files come from; written in every row.")] = None,
     license: Annotated[str | None, typer.Option(help="Their licence (SPDX); written in every row.")] = None,
+    shots_only: Annotated[bool, typer.Option("--shots-only", help="Print the shot boundaries; write nothing.")] = False,
     profile: Profile = "embedded",
     engine: EngineKind = "ray",
     workers: Workers = None,
@@ -85,7 +87,16 @@ def curate(
     """Ingest, split and measure sources, then run the experts over the clips.
 
     Example: rushes curate footage/ --out dataset
+
+    Only the cuts: rushes curate FILE --shots-only --json
     """
+    if shots_only:
+        from pipelines.shots import cuts_of
+
+        emit(cuts_of(sources, detector), as_json)
+        return
+    if out is None:
+        raise UserError("rushes curate: --out is missing: name the dataset root, or ask for --shots-only")
     from curation.config import CurateConfig
     from dataset import open_root
     from pipelines import steps

@@ -200,6 +200,21 @@ class _Run:
         self.saved_at = self.step
         return checkpoint.save(self.out, self.step, tensors, state, keep=self.loop.keep, extra=self.task.extra_files())
 
+    def start(self, resume: bool) -> None:
+        """Take up the newest checkpoint, or clear what an earlier run left."""
+        newest = checkpoint.latest(self.out) if resume else None
+        if newest is not None:
+            self.restore(newest)
+            return
+        shutil.rmtree(self.out / "checkpoints", ignore_errors=True)
+        self.log.unlink(missing_ok=True)
+
+    def look_before(self) -> None:
+        """Take the held-out figures of the untrained module, once in the life of a run."""
+        if not self.before:
+            self.before = _held_out(self.task)
+            _append(self.log, {"step": 0, "event": "held_out", **self.before})
+
     def restore(self, folder: Path) -> None:
         """Take the state of a checkpoint, and drop what the log says of later steps."""
         saved = checkpoint.read(folder)
@@ -246,16 +261,9 @@ def fit(
     begun = time.monotonic() if begun is None else begun
     steps = loop.max_steps if max_steps is None else max_steps
     run = _Run(task, optimiser, loop, out, seed, recipe)
-    newest = checkpoint.latest(out) if resume else None
-    if newest is not None:
-        run.restore(newest)
-    else:
-        shutil.rmtree(out / "checkpoints", ignore_errors=True)
-        run.log.unlink(missing_ok=True)
+    run.start(resume)
     measured = time.monotonic()
-    if not run.before:
-        run.before = _held_out(task)
-        _append(run.log, {"step": 0, "event": "held_out", **run.before})
+    run.look_before()
     reserve = 1.3 * (time.monotonic() - measured) + 0.2
     while run.step < steps:
         line = run.advance()

@@ -121,7 +121,7 @@ def test_progress_knows_the_total_of_a_list() -> None:
     assert seen == [(1, 2), (2, 2)]
 
 
-@pytest.mark.parametrize("name", PROFILE.reference.keys() & set(scenes.CLASSICAL))
+@pytest.mark.parametrize("name", sorted(PROFILE.reference.keys() & set(scenes.CLASSICAL)))
 def test_a_level_goes_from_worst_to_best_in_the_metrics_direction(name: str) -> None:
     reference = PROFILE.reference[name]
     low, high = reference.low, reference.high

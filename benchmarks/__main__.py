@@ -10,7 +10,7 @@ from pathlib import Path
 
 import benchmarks
 
-NOT_BENCHMARKS = {"common", "__main__"}
+NOT_BENCHMARKS = {"__main__", "common", "matching", "splices"}
 
 
 def names() -> list[str]:

@@ -14,7 +14,7 @@ help: ## list the targets
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "rushes needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "On Debian and Ubuntu the venv module is its own package: apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { test ! -f $(VENV)/pyvenv.cfg || rm -rf $(VENV); echo "On Debian and Ubuntu the venv module is its own package: apt install python3-venv"; exit 1; }
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) -q -e '.[embedded]'

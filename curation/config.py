@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = ["CurateConfig", "PseudoConfig"]
 
@@ -31,6 +31,16 @@ class PseudoConfig(BaseModel):
     easing: Literal["linear", "smooth"] = Field(
         default="linear", description="linear moves at constant speed; smooth starts and ends at rest"
     )
+
+    @field_validator("motions")
+    @classmethod
+    def _known(cls, motions: tuple[str, ...]) -> tuple[str, ...]:
+        from curation.pseudo import MOTIONS
+
+        for motion in motions:
+            if motion not in MOTIONS:
+                raise ValueError(f"there is no motion {motion!r}; there are {', '.join(MOTIONS)}")
+        return motions
 
 
 class CurateConfig(BaseModel):

@@ -94,7 +94,12 @@ class MissingModelError(UserError):
 
 
 class MediaError(RushesError):
-    """One bad file; becomes a quarantined row with `reason` and the message as detail."""
+    """One bad file; becomes a quarantined row with `reason` and the message as detail.
+
+    It reaches the command line only where the file was named there, to be mended there.
+    """
+
+    exit_code = 2
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)

@@ -20,7 +20,7 @@ from pipelines import modelling, steps
 from pipelines.cli.common import funnel_text, table
 from pipelines.config import RunConfig, validate
 from pipelines.progress import Reporter, duration
-from pipelines.run import curate
+from pipelines.run import check, curate
 
 if TYPE_CHECKING:
     from training import TrainResult
@@ -94,7 +94,9 @@ def run_demo(
     (out / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     figures = {**_curate(config, report), **_model(config, out, train_seconds, report)}
     figures |= {"wall_s": round(time.perf_counter() - started, 1), "seconds": report.seconds}
-    (out / "demo.json").write_text(json.dumps(figures, indent=2) + "\n")
+    # The first run's times are the ones worth keeping: a later one only finishes.
+    if not (out / "demo.json").exists():
+        (out / "demo.json").write_text(json.dumps(figures, indent=2) + "\n")
     report.say(_farewell(out, figures["wall_s"]))
     return figures
 
@@ -112,6 +114,7 @@ def _ready() -> bool:
 
 def _curate(config: RunConfig, report: Reporter) -> dict[str, Any]:
     """Steps 1 to 6: from files to shards, and three questions to them."""
+    check(config)
     root = open_root(config.dataset, create=True)
 
     def tell(step: str, result: object) -> None:
@@ -128,14 +131,13 @@ def _curate(config: RunConfig, report: Reporter) -> dict[str, Any]:
         report.say(f"\n      {title}:\n      {sql}\n")
         report.say(_indent(table(query(root, sql).to_pylist())))
     report.say()
-    quarantined = sum(note.startswith("quarantined") for note in work.notes)
-    return {"dataset": root.uri, "rows": dict(work.rows), "quarantined": quarantined}
+    return {"dataset": root.uri, "rows": {table: root.count(table) for table in root.tables()}}
 
 
 def _model(config: RunConfig, out: Path, train_seconds: float, report: Reporter) -> dict[str, Any]:
     """Steps 7 to 10: plan and train, generate, grade, report."""
     dataset, shards = config.dataset, config.shards.name
-    report.say(_indent(modelling.describe_plan(dataset, RECIPE, shards)))
+    report.say(_indent(modelling.plan_text(modelling.plan_of(dataset, RECIPE, shards))))
     trained = _trained(dataset, out / "model", shards, train_seconds, report)
     report.say(
         f"      held-out loss {trained.held_out_before:.4f} before, {trained.held_out_after:.4f} after "
@@ -172,6 +174,7 @@ def _trained(dataset: str, out: Path, shards: str, seconds: float, report: Repor
     if done is not None:
         with report.step(title, "steps") as move:
             move(0, 0)
+        report.say(f"      trained already; remove {out} to train again")
         return done
     return modelling.train_on(dataset, out, RECIPE, shards, max_seconds=seconds, report=report, title=title)
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from dataset import open_root
 from dataset.shards import write_shard
-from media.errors import UserError
+from media.errors import ConfigError, RushesError, UserError
 
 __all__ = ["Engine", "LocalEngine", "Part", "RayEngine", "Report", "Stage", "StageSpec", "make_engine"]
 
@@ -58,7 +58,6 @@ class Stage(Protocol):
 class StageSpec:
     """How to make a stage in a worker, and what one of its actors takes."""
 
-    name: str
     factory: Callable[..., Stage]
     root: str
     kwargs: dict[str, Any] = field(default_factory=dict)
@@ -122,34 +121,49 @@ class _RayWorker:
     """The callable that Ray Data's actors hold: a batch is one row of pickled items."""
 
     def __init__(self, spec: StageSpec) -> None:
-        self._worker = _Worker(spec)
+        self._made: _Worker | RushesError
+        try:
+            self._made = _Worker(spec)
+        except RushesError as error:
+            self._made = error
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
-        return {"report": [pickle.dumps(self._worker.run(pickle.loads(data))) for data in batch["items"]]}
+        return {"report": [pickle.dumps(self._outcome(pickle.loads(data))) for data in batch["items"]]}
+
+    def _outcome(self, items: Sequence[Item]) -> Report | RushesError:
+        """Return the report, or an error of ours as a value: raised here, Ray would bury it in a traceback."""
+        if isinstance(self._made, RushesError):
+            return self._made
+        try:
+            return self._made.run(items)
+        except RushesError as error:
+            return error
 
 
 class RayEngine:
     """Ray Data: every stage an actor pool, never more actors than the cluster has cores.
 
-    Connects to the cluster of RAY_ADDRESS (as a submitted job does), else starts one in this process.
+    Uses the Ray that this process has, else connects to the cluster of RAY_ADDRESS (as a submitted job does), else
+    starts one of its own.
     """
 
     def __init__(self, workers: int | None = None) -> None:
         import logging
 
-        self._owned = "RAY_ADDRESS" not in os.environ
-        if self._owned:
-            # A Ray of our own listens on loopback only and ends with us; a token file would outlive it and make
-            # a later `ray start` of the user's ask for one.
-            os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # A Ray of our own listens on loopback only and ends with us; a token file would outlive it and make a later
+        # `ray start` of the user's ask for one.
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
         import ray.data
 
+        self._owned = not ray.is_initialized() and not os.environ.get("RAY_ADDRESS")
         if not ray.is_initialized():
             options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
             if self._owned:
-                options |= {"num_cpus": os.cpu_count(), "include_dashboard": False, "object_store_memory": 256 * 2**20}
+                # "local", or a Ray that happens to run on this machine would be joined, with its cores and its users.
+                options |= {"address": "local", "num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
+                options |= {"object_store_memory": 256 * 2**20}
             # One actor, one core: a model that starts a thread a core in every actor would fight itself.
             ray.init(runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}}, **options)
         for name in ("ray.data", "ray.serve", "ray"):
@@ -188,7 +202,10 @@ class RayEngine:
                 ray_remote_args_fn=_no_restarts if self._owned else None,
             )
         for row in data.iter_rows():
-            yield pickle.loads(row["report"])
+            outcome: Report | RushesError = pickle.loads(row["report"])
+            if isinstance(outcome, RushesError):
+                raise outcome
+            yield outcome
 
     def close(self) -> None:
         """Stop the Ray that this engine started; leave another's running."""
@@ -209,4 +226,6 @@ def _no_restarts() -> dict[str, Any]:
 
 def make_engine(kind: str, workers: int | None) -> Engine:
     """Return the engine named `ray` or `local`."""
+    if kind not in ("ray", "local"):
+        raise ConfigError(f"engine: there is no `{kind}`; it is ray or local")
     return RayEngine(workers) if kind == "ray" else LocalEngine()

@@ -6,10 +6,12 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataset import Plan, Root, ShardReader, make_plan, new_run, open_root
+from dataset import Plan, Root, Run, ShardReader, make_plan, new_run, open_root
+from dataset.root import MARKER
 from dataset.schema import grade_schema
 from media.errors import ConfigError, DatasetError, UserError
 from pipelines.cli.common import table
@@ -22,10 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GENERATED",
-    "describe_plan",
     "evaluate_inputs",
     "generate_with",
     "plan_of",
+    "plan_text",
     "report_on",
     "train_on",
 ]
@@ -51,16 +53,26 @@ def _diffusion(recipe: str) -> DiffusionRecipe:
 
 def plan_of(dataset: str, recipe: str, shards: str, *, seed: int = 0, epoch: int = 0) -> Plan:
     """Return the plan of one epoch over a shard set: every bucket, batch and rejected sample."""
-    samples = open_root(dataset).read(f"shards/{shards}", columns=["clip_id", "frames", "width_px", "height_px", "fps"])
+    samples = ShardReader(open_root(dataset), shards).table_of(["clip_id", "frames", "width_px", "height_px", "fps"])
     return make_plan(samples, _diffusion(recipe).clips.plan, seed=seed, epoch=epoch)
 
 
-def describe_plan(dataset: str, recipe: str, shards: str, *, seed: int = 0) -> str:
-    """Return the plan as text: a row a bucket, then what fits none, and why."""
-    plan = plan_of(dataset, recipe, shards, seed=seed)
+def plan_text(plan: Plan) -> str:
+    """Return a plan as text: a row a bucket, then how many samples fit none, and why."""
     rows = [dataclasses.asdict(row) for row in plan.table()]
     left = "; ".join(f"{n} {reason}" for reason, n in plan.reasons().items()) or "none"
     return f"{table(rows)}\n{len(plan.batches)} batches an epoch; samples that fit no bucket: {left}"
+
+
+@contextmanager
+def _recorded(command: str, config: _Row, root: Root) -> Iterator[Run]:
+    """Keep a record of a run, closed as failed unless its body closed it."""
+    record = new_run(command, config, root=root)
+    try:
+        yield record
+    finally:
+        if record.finished is None:
+            record.finish(outcome="failed")
 
 
 def train_on(
@@ -83,10 +95,10 @@ def train_on(
 
     loaded = recipes.load(recipe)
     root = open_root(dataset)
-    config = {"recipe": loaded.model_dump(mode="json"), "shards": shards, "max_steps": max_steps, "seed": seed}
-    record = new_run("train", config | {"max_seconds": max_seconds, "out": str(out)}, root=root)
+    config: _Row = {"recipe": loaded.model_dump(mode="json"), "shards": shards, "seed": seed, "out": str(out)}
+    config |= {"max_steps": max_steps, "max_seconds": max_seconds}
     unit = "steps" if max_seconds is None else "seconds"
-    with report.step(title, unit) as move:
+    with _recorded("train", config, root) as record, report.step(title, unit) as move:
         result = training.train(
             ShardReader(root, shards) if loaded.task != "vae" else None,
             loaded,
@@ -97,7 +109,7 @@ def train_on(
             seed=seed,
             progress=lambda done, total: move(min(done, total), total),
         )
-    record.finish({"steps": result.steps, "held_out": [result.held_out_before, result.held_out_after]})
+        record.finish({"steps": result.steps, "held_out": [result.held_out_before, result.held_out_after]})
     return result
 
 
@@ -123,8 +135,10 @@ def generate_with(
     if not wanted:
         raise UserError("nothing to generate: give --prompt, or --suite")
     folder = checkpoints.find(checkpoint)
-    recipe = checkpoints.read(folder).recipe
-    bucket = DiffusionRecipe.model_validate(recipe).clips.plan.buckets[0]
+    made_by = checkpoints.read(folder)
+    if made_by.recipe.get("task") == "vae":
+        raise ConfigError(f"{folder}: is an autoencoder, which generates nothing by itself")
+    bucket = DiffusionRecipe.model_validate(made_by.recipe).clips.plan.buckets[0]
     how = {"fps": bucket.fps or 8.0, **{k: v for k, v in how.items() if v is not None}}
     out.mkdir(parents=True, exist_ok=True)
     have = {row["sample_id"]: row for row in read_generated(out)} if (out / GENERATED).exists() else {}
@@ -137,6 +151,8 @@ def generate_with(
                 "file": f"{sample_id}.mp4",
                 "prompt": item["prompt"],
                 "checkpoint": str(folder),
+                "checkpoint_hash": _hash(json.dumps(made_by.state, sort_keys=True, default=str).encode()),
+                "enlarge": enlarge,
                 "first_frame": _digest(item.get("first_frame")),
                 **how,
             }
@@ -159,7 +175,11 @@ def generate_with(
 
 
 def _digest(picture: Any) -> str | None:
-    return None if picture is None else hashlib.blake2b(picture.tobytes(), digest_size=8).hexdigest()
+    return None if picture is None else _hash(picture.tobytes())
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 def read_generated(folder: Path) -> list[_Row]:
@@ -200,6 +220,10 @@ def evaluate_inputs(
         target = out or folder
         target.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(rows, schema=_schema(profile)), target / GRADES)
+    elif out is not None:
+        raise UserError(f"--out: the grades of a dataset go into its own table, {inputs}/grades/{shards}; leave it out")
+    elif folder.is_dir() and not (folder / MARKER).exists():
+        raise DatasetError(f"{inputs}: is no dataset, and has no {GENERATED} that names its clips and their prompts")
     else:
         rows = grade_shards(open_root(inputs), shards, profile, report=report, title=title)
     return rows, summary_of(rows, profile)
@@ -211,11 +235,11 @@ def grade_shards(root: Root, shards: str, profile: str, *, report: Reporter, tit
     reader = ShardReader(root, shards)
     have = root.ids(name, "sample_id") if root.exists(name) else set()
     todo = [clip_id for clip_id in reader.ids if clip_id not in have]
-    record = new_run("evaluate", {"shards": shards, "profile": profile}, root=root)
-    rows = _grade(_shard_samples(reader, todo), len(todo), profile, record.run_id, report, title)
-    if rows:
-        root.write_part(name, rows, _schema(profile), key=f"{profile} {' '.join(todo)}")
-    record.finish({name: len(rows)})
+    with _recorded("evaluate", {"shards": shards, "profile": profile}, root) as record:
+        rows = _grade(_shard_samples(reader, todo), len(todo), profile, record.run_id, report, title)
+        if rows:
+            root.write_part(name, rows, _schema(profile), key=f"{profile} {' '.join(todo)}")
+        record.finish({name: len(rows)})
     graded: list[_Row] = root.read(name).to_pylist()
     return graded
 

@@ -144,7 +144,7 @@ class Caption:
 
 
 class Augment:
-    """A still -> pseudo-videos, measured like any clip. Items: uri, video_id."""
+    """A still -> pseudo-videos, measured like any clip. Items: uri, video_id, motions (those it lacks)."""
 
     def __init__(self, *, pseudo: PseudoConfig, run_id: str) -> None:
         self._config = pseudo
@@ -159,11 +159,12 @@ class Augment:
             try:
                 with media.local_copy(item["uri"]) as path:
                     image = media.load_still(path)
-                rows = pseudo.pseudo_clips(item["uri"], item["video_id"], image, self._config, run_id=self._run_id)
+                config = self._config.model_copy(update={"motions": tuple(item["motions"])})
+                rows = pseudo.pseudo_clips(item["uri"], item["video_id"], image, config, run_id=self._run_id)
             except MediaError as error:
                 notes.append(f"no pseudo-videos of {item['uri']}: {error}")
                 continue
-            parts.append(Part("clips", rows, schema_of("clips"), f"pseudo {item['video_id']}"))
+            parts.append(Part("clips", rows, schema_of("clips"), " ".join(row["clip_id"] for row in rows)))
         return parts, notes
 
 

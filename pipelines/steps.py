@@ -6,9 +6,10 @@ counts what comes back. So a step that is run again, or after a kill, only finis
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -20,7 +21,7 @@ from captioning.backends import BackendConfig
 from curation.config import PseudoConfig
 from curation.select import Funnel, Rules, load_rules
 from dataset import Root, new_run, query
-from media.errors import ConfigError
+from media.errors import ConfigError, DatasetError
 from pipelines import stages
 from pipelines.config import RunConfig, ShardConfig
 from pipelines.engine import Engine, Item, StageSpec, make_engine
@@ -33,6 +34,7 @@ __all__ = [
     "caption",
     "expert_names",
     "ingest",
+    "judge_new",
     "preflight",
     "rules_behind",
     "rules_of",
@@ -56,6 +58,11 @@ class Work:
     rows: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def place(self) -> str:
+        """The dataset's address for a worker, which may run in another folder."""
+        return self.root.path if self.root.local else self.root.uri
+
     def as_dict(self) -> dict[str, Any]:
         """Return the figures of the command."""
         return {
@@ -77,17 +84,47 @@ def working(
     workers: int | None = None,
 ) -> Iterator[Work]:
     """Open an engine and a run record; the record is closed with counts and times, however the command ends."""
+    _refuse_a_folder_that_ray_removes(root)
+    for setting in _changed(root, command, config):
+        report.say(f"warning: {setting}; what is there already is kept as it is")
     # The record is written at once: the rows of a run that is killed must still lead to its config.
     record = new_run(command, config, root=root)
-    made = make_engine(engine, workers)
-    work = Work(root, made, report, record.run_id)
-    outcome = "failed"
+    work, outcome = None, "failed"
     try:
-        yield work
+        with closing(make_engine(engine, workers)) as made:
+            work = Work(root, made, report, record.run_id)
+            yield work
         outcome = "done"
     finally:
-        made.close()
-        record.finish({"rows": dict(work.rows), "seconds": report.seconds, "notes": work.notes}, outcome=outcome)
+        counts = {"rows": dict(work.rows), "seconds": report.seconds, "notes": work.notes} if work else {}
+        record.finish(counts, outcome=outcome)
+
+
+def _refuse_a_folder_that_ray_removes(root: Root) -> None:
+    """Raise ConfigError for a dataset inside the copy of the working directory that a submitted job runs in."""
+    if root.local and "working_dir_files" in Path.cwd().parts and Path(root.path).is_relative_to(Path.cwd()):
+        raise ConfigError(
+            f"dataset: {root.uri} is relative, and a submitted job runs in a copy of the folder that Ray removes; "
+            "give an absolute path on storage that every node sees, or s3://"
+        )
+
+
+def _changed(root: Root, command: str, config: Mapping[str, Any]) -> list[str]:
+    """Return, in words, the settings that shaped an earlier run of the same command and are others now."""
+    earlier = [run for run in root.runs() if run["command"] == command and run["outcome"] == "done"]
+    if not earlier:
+        return []
+    before, now = _flat(earlier[-1]["config"]), _flat(json.loads(json.dumps(dict(config), default=str)))
+    free = ("dataset", "sources", "engine", "experts", "rules")
+    names = [n for n in before.keys() & now.keys() if before[n] != now[n] and n.partition(".")[0] not in free]
+    return [f"{n} was {before[n]!r} in run {earlier[-1]['run_id']} and is {now[n]!r} now" for n in sorted(names)]
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat
 
 
 def expert_names(profile: str, asked: Sequence[str] | None = None) -> list[str]:
@@ -110,10 +147,11 @@ def expert_names(profile: str, asked: Sequence[str] | None = None) -> list[str]:
 
 
 def preflight(profile: str, names: Sequence[str], backend: str | None = None, detector: str | None = None) -> None:
-    """Find every model a command will need before any work starts.
+    """Find every model a command will need, and the detector, before any work starts.
 
     Raises:
         MissingModelError: names the model, the profile and the two ways to get it.
+        UserError: a detector that is not there.
     """
     import experts
     from experts import weights
@@ -127,6 +165,10 @@ def preflight(profile: str, names: Sequence[str], backend: str | None = None, de
         roles.append("shots")
     for role in dict.fromkeys(roles):
         weights.resolve(role, profile)
+    if detector is not None:
+        from curation import detectors
+
+        detectors.make(detector)
 
 
 def _batches(items: Sequence[Item], workers: int, largest: int) -> list[list[Item]]:
@@ -137,16 +179,17 @@ def _batches(items: Sequence[Item], workers: int, largest: int) -> list[list[Ite
 
 def _drive(
     work: Work,
-    name: str,
     factory: Any,
     kwargs: dict[str, Any],
     items: Sequence[Item],
     largest: int,
     unit: str,
+    cpus: float = 1.0,
+    gpus: float = 0.0,
     **show: Any,
 ) -> None:
     """Run one stage over `items`, moving the progress and counting into `work`."""
-    spec = StageSpec(name, factory, work.root.uri, {**kwargs, "run_id": work.run_id})
+    spec = StageSpec(factory, work.place, {**kwargs, "run_id": work.run_id}, cpus, gpus)
     notes: list[str] = []
     with work.report.step(unit=unit, **show) as move:
         finished = 0
@@ -164,25 +207,18 @@ def _drive(
 
 
 def ingest(work: Work, config: RunConfig, *, title: str = "ingest, split and measure", numbered: bool = True) -> None:
-    """Ingest every source that the `videos` table lacks."""
-    have = work.root.ids("videos", "uri")
+    """Ingest every source that the `videos` table lacks, and again those whose fault may have passed."""
+    done = pc.field("status") == "ok"
+    lasting = ~pc.field("reason").isin(["unreadable", "timeout", "truncated", "empty_file"])
+    have = set(work.root.read("videos", columns=["uri"], filter=done | lasting)["uri"].to_pylist())
     items = [
         {"uri": uri, "source": source.source, "license": source.license}
         for source in config.sources
         for uri in expand(source.uris)
         if uri not in have
     ]
-    _drive(
-        work,
-        "ingest",
-        stages.Ingest,
-        {"curate": config.curate, "wall_limit_s": config.engine.wall_limit_s},
-        items,
-        1,
-        "files",
-        title=title,
-        numbered=numbered,
-    )
+    kwargs = {"curate": config.curate, "wall_limit_s": config.engine.wall_limit_s}
+    _drive(work, stages.Ingest, kwargs, items, 1, "files", title=title, numbered=numbered)
 
 
 def run_experts(
@@ -197,8 +233,12 @@ def run_experts(
             if clip_id not in have:
                 lacking[clip_id].append(name)
     items = [{"clip_id": clip_id, "experts": todo} for clip_id, todo in lacking.items() if todo]
-    kwargs = {"root": work.root.uri, "profile": profile}
-    _drive(work, "experts", stages.Experts, kwargs, items, 32, "clips", title=title, numbered=numbered)
+    import experts
+
+    needs = [experts.expert_class(name).resources for name in names]
+    takes = {"cpus": max((n.cpus for n in needs), default=1.0), "gpus": max((n.gpus for n in needs), default=0.0)}
+    kwargs = {"root": work.place, "profile": profile}
+    _drive(work, stages.Experts, kwargs, items, 32, "clips", **takes, title=title, numbered=numbered)
 
 
 def rules_of(given: str | Mapping[str, str]) -> Rules:
@@ -236,11 +276,29 @@ def select(
 
 
 def kept(root: Root, name: str) -> set[str]:
-    """Return the clip ids that the selection `name` keeps."""
+    """Return the clip ids that the selection `name` keeps.
+
+    Raises:
+        DatasetError: no such selection.
+    """
     if not root.exists(f"selections/{name}"):
-        return set()
+        there = ", ".join(root.names("selections")) or "none yet"
+        raise DatasetError(
+            f"{root.uri}: no selection is called {name!r} (there are: {there}); `rushes select` makes one"
+        )
     found = root.read(f"selections/{name}", columns=["clip_id"], filter=pc.field("kept"))
     return set(found["clip_id"].to_pylist())
+
+
+def judge_new(work: Work, name: str) -> None:
+    """Judge again, by the same rules, when clips came since the selection `name`; make it when there is none at all."""
+    root = work.root
+    if root.exists(f"selections/{name}"):
+        if root.ids("clips") <= root.ids(f"selections/{name}"):
+            return
+    elif root.names("selections"):
+        kept(root, name)  # a name that is not there among others is a slip: say so
+    select(work, rules_behind(root, name), name)
 
 
 def caption(
@@ -253,24 +311,43 @@ def caption(
     title: str = "caption: experts, language model, checker",
     numbered: bool = True,
 ) -> None:
-    """Caption the kept clips that have no caption yet."""
-    items = [{"clip_id": clip_id} for clip_id in sorted(kept(work.root, selection) - work.root.ids("captions"))]
+    """Caption the kept clips that have no caption yet: stills first, for their pseudo-videos say what they say."""
+    root = work.root
+    have = root.ids("captions")
+    todo = kept(root, selection) - have
+    kinds = root.read("clips", columns=["clip_id", "kind"]).to_pylist()
+    pseudo = {row["clip_id"] for row in kinds if row["kind"] == "pseudo"}
     captions = config.model_copy(update={"profile": profile})
-    kwargs = {"root": work.root.uri, "captions": captions, "experts": list(names)}
+    kwargs = {"root": work.place, "captions": captions, "experts": list(names)}
     largest = 64 if config.backend in ("openai", "template") else 4
-    _drive(work, "captions", stages.Caption, kwargs, items, largest, "clips", title=title, numbered=numbered)
+    first = [{"clip_id": clip_id} for clip_id in sorted(todo - pseudo)]
+    then = [{"clip_id": clip_id} for clip_id in sorted(todo & pseudo)]
+    if first or not then:
+        _drive(work, stages.Caption, kwargs, first, largest, "clips", title=title, numbered=numbered)
+    if then:
+        # What a pseudo-video shows is in its still's caption, so no language model is loaded for it.
+        kwargs["captions"] = captions.model_copy(update={"backend": "template"})
+        if first:
+            title, numbered = "captions of the pseudo-videos", False
+        _drive(work, stages.Caption, kwargs, then, 64, "clips", title=title, numbered=numbered)
 
 
 def augment(
     work: Work, config: PseudoConfig, selection: str, *, title: str = "pseudo-videos from stills", numbered: bool = True
 ) -> None:
-    """Make pseudo-videos of the kept stills that have none yet."""
+    """Make the pseudo-videos that are asked for of every kept still, as far as they are not there."""
     keep = kept(work.root, selection)
-    clips = work.root.read("clips", columns=["clip_id", "video_id", "kind", "uri"]).to_pylist()
-    have = {c["video_id"] for c in clips if c["kind"] == "pseudo"}
-    stills = [c for c in clips if c["kind"] == "still" and c["clip_id"] in keep and c["video_id"] not in have]
-    items = [{"uri": c["uri"], "video_id": c["video_id"]} for c in sorted(stills, key=lambda c: c["video_id"])]
-    _drive(work, "augment", stages.Augment, {"pseudo": config}, items, 8, "stills", title=title, numbered=numbered)
+    have = work.root.ids("clips")
+    of_stills = work.root.read(
+        "clips", columns=["clip_id", "video_id", "uri"], filter=pc.field("kind") == "still"
+    ).to_pylist()
+    items = []
+    for still in sorted(of_stills, key=lambda row: row["clip_id"]):
+        named = {f"{still['video_id']}:0-{config.frames}@{motion}": motion for motion in config.motions}
+        lacking = [motion for clip_id, motion in named.items() if clip_id not in have]
+        if lacking and still["clip_id"] in keep:
+            items.append({"uri": still["uri"], "video_id": still["video_id"], "motions": lacking})
+    _drive(work, stages.Augment, {"pseudo": config}, items, 8, "stills", title=title, numbered=numbered)
 
 
 def shard(
@@ -281,8 +358,17 @@ def shard(
     usable = pc.field("outcome").isin(["ok", "repaired", "template"])
     captioned = set(root.read("captions", columns=["clip_id"], filter=usable)["clip_id"].to_pylist())
     of_kind = pc.field("kind").isin(config.kinds)
-    wanted = set(root.read("clips", columns=["clip_id"], filter=of_kind)["clip_id"].to_pylist())
-    todo = sorted((kept(root, selection) & captioned & wanted) - root.ids(f"shards/{config.name}"))
-    kwargs = {"root": root.uri, "shards": config}
-    items = [{"clip_id": clip_id} for clip_id in todo]
-    _drive(work, "shard", stages.Shard, kwargs, items, config.rows_per_part, "clips", title=title, numbered=numbered)
+    wanted = kept(root, selection) & set(root.read("clips", columns=["clip_id"], filter=of_kind)["clip_id"].to_pylist())
+    if wanted and not wanted & captioned:
+        raise DatasetError(
+            f"{root.uri}: none of the {len(wanted)} selected clips has a caption; `rushes caption` first"
+        )
+    have = root.ids(f"shards/{config.name}")
+    items = [{"clip_id": clip_id} for clip_id in sorted((wanted & captioned) - have)]
+    kwargs = {"root": work.place, "shards": config}
+    _drive(work, stages.Shard, kwargs, items, config.rows_per_part, "clips", title=title, numbered=numbered)
+    if stale := have - wanted:
+        work.report.say(
+            f"      warning: {len(stale)} rows of shards/{config.name} are no longer selected and are still there; "
+            "another --name gives a set without them"
+        )

@@ -11,6 +11,9 @@ from pipelines.cli import data, model, system
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130
+"""The exit code after control-C."""
+
 app = typer.Typer(
     name="rushes",
     help="From raw video and stills to a graded text-to-video model.\n\n"
@@ -35,6 +38,7 @@ def main(argv: list[str] | None = None) -> None:
     except RushesError as error:
         sys.stderr.write(f"rushes: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("\nrushes: interrupted; run the same command again to go on\n")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            sys.stderr.write("\nrushes: interrupted; run the same command again to go on\n")
+        raise

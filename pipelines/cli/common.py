@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,7 +17,9 @@ Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="The dataset roo
 Profile = Annotated[str, typer.Option(help="Which models fill the experts' roles: embedded, standard, or a YAML file.")]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Workers = Annotated[int | None, typer.Option(help="Workers; default: one a core.", min=1)]
-EngineKind = Annotated[str, typer.Option("--engine", help="ray, or local: one process without Ray.")]
+EngineKind = Annotated[
+    Literal["ray", "local"], typer.Option("--engine", help="ray, or local: one process without Ray.")
+]
 
 CELL = 60
 

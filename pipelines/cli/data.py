@@ -102,6 +102,7 @@ def curate(
     from pipelines import steps
     from pipelines.config import RunConfig, validate
     from pipelines.progress import Reporter
+    from pipelines.sources import expand
 
     asked = None if experts == "all" else [] if experts == "none" else [e.strip() for e in experts.split(",")]
     given = {
@@ -115,6 +116,7 @@ def curate(
     config = validate(RunConfig, given, "rushes curate")
     names = steps.expert_names(profile, asked)
     steps.preflight(profile, names, detector=detector)
+    expand(sources)  # a file that is not there is told before a dataset is made
     root = open_root(out, create=True)
     with steps.working(root, "curate", config.model_dump(mode="json"), Reporter(), engine, workers) as work:
         steps.ingest(work, config)
@@ -179,9 +181,10 @@ def caption(
     root = open_root(dataset)
     with steps.working(root, "caption", config.model_dump(mode="json"), Reporter(), engine, workers) as work:
         steps.run_experts(work, profile, names)
-        if not root.exists(f"selections/{selection}"):
-            steps.select(work, "default", selection)
+        steps.judge_new(work, selection)
         steps.caption(work, config, profile, names, selection)
+        if not work.rows["captions"]:
+            work.report.say("every selected clip has its caption already, and a caption is not written twice")
     _say(work, as_json)
 
 
@@ -215,16 +218,18 @@ def augment(
     if frames:
         given["frames"] = frames
     pseudo = validate(PseudoConfig, given, "rushes augment")
+    names = steps.expert_names(profile)
+    if images:
+        steps.preflight(profile, names)
     root = open_root(dataset)
     with steps.working(root, "augment", pseudo.model_dump(mode="json"), Reporter(), engine, workers) as work:
         if images:
             config = validate(RunConfig, {"dataset": dataset, "sources": [{"uris": images}]}, "rushes augment")
             steps.ingest(work, config)
-            steps.run_experts(work, profile, steps.expert_names(profile))
-        rules = steps.rules_behind(root, selection)
-        steps.select(work, rules, selection)
+            steps.run_experts(work, profile, names)
+        steps.judge_new(work, selection)
         steps.augment(work, pseudo, selection)
-        steps.select(work, rules, selection, title="select the pseudo-videos")
+        steps.judge_new(work, selection)
     _say(work, as_json)
 
 
@@ -250,6 +255,8 @@ def shard(
     config = validate(ShardConfig, {"name": name, "max_height_px": max_height, "crf": crf}, "rushes shard")
     root = open_root(dataset)
     with steps.working(root, "shard", config.model_dump(mode="json"), Reporter(), engine, workers) as work:
+        if root.names("selections"):
+            steps.judge_new(work, selection)
         steps.shard(work, config, selection)
     _say(work, as_json)
 
@@ -322,15 +329,13 @@ def plan(
     """
     import dataclasses
 
-    from pipelines.modelling import plan_of
+    from pipelines.modelling import plan_of, plan_text
 
     made = plan_of(dataset, recipe, shards, seed=seed, epoch=epoch)
     if as_json:
         rejected = [row._asdict() for row in made.rejected]
         print_json({"buckets": [dataclasses.asdict(row) for row in made.table()], "rejected": rejected})
         return
-    emit([dataclasses.asdict(row) for row in made.table()], False)
-    print(
-        f"\n{len(made.batches)} batches; {len(made.rejected)} samples fit no bucket"
-        + "".join(f"\n  {i}: {r}" for i, r in made.rejected[:20])
-    )
+    print(plan_text(made))
+    for row in made.rejected:
+        print(f"  {row.clip_id}: {row.reason}")

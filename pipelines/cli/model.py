@@ -39,11 +39,11 @@ def train(
     """
     import dataclasses
 
-    from pipelines.modelling import describe_plan, train_on
+    from pipelines.modelling import plan_of, plan_text, train_on
     from pipelines.progress import Reporter
 
     if plan:
-        print(describe_plan(dataset, recipe, shards, seed=seed))
+        print(plan_text(plan_of(dataset, recipe, shards, seed=seed)))
         return
     result = train_on(
         dataset, out, recipe, shards, max_steps=max_steps, max_seconds=max_seconds, seed=seed, report=Reporter()

@@ -309,3 +309,100 @@ def test_curate_without_a_root_or_with_a_wrong_detector_is_said(
     assert len(err.splitlines()) == 1
     assert out == ""
     assert said in err
+
+
+@pytest.fixture
+def stills(rushes: Run, tmp_path: Path) -> Path:
+    """A dataset of one curated still, not selected yet, whose experts have looked."""
+    still = tmp_path / "still.jpg"
+    still.write_bytes(media.jpeg(next(iter(videos.scene_frames(1)))))
+    root = tmp_path / "dataset"
+    assert (
+        rushes("curate", still, "--out", root, "--engine", "local", "--experts", "colour", "--detector", "adaptive")[0]
+        == 0
+    )
+    return root
+
+
+@pytest.fixture
+def chosen(rushes: Run, stills: Path, tmp_path: Path) -> Path:
+    """The same, with every clip selected."""
+    rules = tmp_path / "all.yaml"
+    rules.write_text("all: clip_id is not null\n")
+    assert rushes("select", stills, "--rules", rules)[0] == 0
+    return stills
+
+
+LOCAL = ("--engine", "local")
+
+
+def test_pseudo_videos_captioned_together_with_their_still_say_what_it_shows(rushes: Run, chosen: Path) -> None:
+    assert rushes("augment", chosen, "--motions", "pan_left", "--frames", 24, *LOCAL)[0] == 0
+    assert rushes("caption", chosen, "--backend", "template", *LOCAL)[0] == 0
+    _, out, _ = rushes("query", chosen, "select clip_id, dense, flags from captions order by clip_id", "--json")
+    still, pseudo = json.loads(out)
+    assert "inherited" in pseudo["flags"]
+    assert pseudo["dense"].startswith(still["dense"].split(".")[0])
+    assert "pans left" in pseudo["dense"]
+
+
+def test_more_motions_can_be_added_later(rushes: Run, chosen: Path) -> None:
+    for motions in ("pan_left", "roll_left", "pan_left,roll_left"):
+        assert rushes("augment", chosen, "--motions", motions, "--frames", 24, *LOCAL)[0] == 0
+    _, out, _ = rushes("query", chosen, "select motion from clips where kind = 'pseudo' order by 1", "--json")
+    assert [row["motion"] for row in json.loads(out)] == ["pan_left", "roll_left"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("augment", "{}", "--motions", "zoomin"), "there is no motion 'zoomin'"),
+        (("shard", "{}", "--selection", "mine"), "no selection is called 'mine'"),
+        (("shard", "{}"), "`rushes select` makes one"),
+        (("plan", "{}", "--shards", "mine"), "no shards named 'mine'"),
+        (("evaluate", "{}", "--out", "x"), "--out"),
+        (("curate", "{}", "--out", "d", "--detector", "adaptiv"), "did you mean 'adaptive'"),
+        (("curate", "nowhere.mp4", "--out", "d"), "there is no file or folder nowhere.mp4"),
+    ],
+)
+def test_a_slip_is_one_line_and_leaves_nothing_behind(
+    rushes: Run, stills: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = rushes(*(str(stills) if word == "{}" else word for word in command))
+    assert code == 2
+    assert out == ""
+    assert said in err.splitlines()[-1]
+    assert not (tmp_path / "d").exists()
+
+
+def test_clips_that_came_after_the_selection_are_judged_by_its_rules(
+    rushes: Run, stills: Path, tmp_path: Path, mixed: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("only_stills: kind = 'still'\n")
+    assert rushes("select", stills, "--rules", rules)[0] == 0
+    more = ("curate", mixed / "good.mp4", "--out", stills, "--experts", "none", "--detector", "adaptive")
+    assert rushes(*more, *LOCAL)[0] == 0
+    assert rushes("caption", stills, "--backend", "template", *LOCAL)[0] == 0
+    _, out, _ = rushes("query", stills, "select kind, kept from clips join selections using (clip_id)", "--json")
+    verdicts = {row["kind"]: row["kept"] for row in json.loads(out)}
+    assert verdicts == {"still": True, "clip": False}
+
+
+def test_a_file_whose_fault_has_passed_is_read_again(rushes: Run, tmp_path: Path, mixed: Path) -> None:
+    source, root = tmp_path / "late.mp4", tmp_path / "dataset"
+    source.touch()
+    command = ("curate", source, "--out", root, "--experts", "none", "--detector", "adaptive", *LOCAL)
+    assert rushes(*command)[0] == 0
+    source.write_bytes((mixed / "good.mp4").read_bytes())
+    assert rushes(*command)[0] == 0
+    _, out, _ = rushes("query", root, "select status, reason from videos", "--json")
+    assert json.loads(out) == [{"status": "ok", "reason": None}]
+
+
+def test_settings_that_changed_since_are_said(rushes: Run, tmp_path: Path, mixed: Path) -> None:
+    command = ("curate", mixed / "good.mp4", "--out", tmp_path / "d", "--experts", "none", *LOCAL)
+    assert rushes(*command, "--detector", "adaptive")[0] == 0
+    _, _, err = rushes(*command, "--detector", "content")
+    assert "warning: curate.detector was 'adaptive' in run" in err

@@ -11,8 +11,8 @@ import pytest
 
 from dataset import open_root
 from dataset.schema import Column, expert_schema
-from media.errors import UserError
-from pipelines.engine import Engine, Item, LocalEngine, Part, RayEngine, StageSpec
+from media.errors import BackendError, ConfigError, CorruptionError, UserError
+from pipelines.engine import Engine, Item, LocalEngine, Part, RayEngine, StageSpec, make_engine
 
 SCHEMA = expert_schema([Column("square", pa.int64(), "the square of the clip's number")])
 
@@ -32,11 +32,22 @@ class Square:
 
 def run(engine: Engine, root: Path, batches: Sequence[Sequence[Item]]) -> tuple[list[dict[str, Any]], list[str]]:
     place = open_root(str(root), create=True)
-    spec = StageSpec("square", Square, place.uri, {"run_id": "r"})
+    spec = StageSpec(Square, place.uri, {"run_id": "r"})
     reports = list(engine.run(spec, batches))
     rows = place.read("experts/square").sort_by("clip_id").to_pylist() if batches else []
     assert sum(r.rows["experts/square"] for r in reports) == len(rows)
     return rows, [note for r in reports for note in r.notes]
+
+
+class Refuse:
+    """A stage for the tests that cannot be made, or cannot work."""
+
+    def __init__(self, *, when: str) -> None:
+        if when == "made":
+            raise BackendError("nobody answers")
+
+    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
+        raise CorruptionError("this part is damaged")
 
 
 BATCHES = [[{"n": n} for n in range(a, a + 5)] for a in range(0, 20, 5)]
@@ -69,9 +80,35 @@ def test_more_workers_than_cores_is_refused_with_a_sentence(ray_engine: RayEngin
         RayEngine(9999)
 
 
+@pytest.mark.xdist_group("cluster")
+@pytest.mark.parametrize(("when", "error"), [("made", BackendError), ("called", CorruptionError)])
+@pytest.mark.parametrize("where", ["ray", "local"])
+def test_an_error_of_ours_comes_out_as_itself(
+    tmp_path: Path, ray_engine: RayEngine, where: str, when: str, error: type[Exception]
+) -> None:
+    place = open_root(str(tmp_path), create=True)
+    engine: Engine = ray_engine if where == "ray" else LocalEngine()
+    with pytest.raises(error, match=r"^(nobody answers|this part is damaged)$"):
+        list(engine.run(StageSpec(Refuse, place.uri, {"when": when}), BATCHES))
+
+
+@pytest.mark.xdist_group("cluster")
+def test_a_ray_that_the_caller_started_is_used_and_left_running(ray_engine: RayEngine) -> None:
+    import ray
+
+    second = RayEngine(1)
+    second.close()
+    assert ray.is_initialized()
+
+
+def test_there_are_two_engines(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no `dask`"):
+        make_engine("dask", None)
+
+
 def test_a_retry_overwrites_itself(tmp_path: Path) -> None:
     first, _ = run(LocalEngine(), tmp_path, BATCHES)
     place = open_root(str(tmp_path))
-    list(LocalEngine().run(StageSpec("square", Square, place.uri, {"run_id": "again"}), BATCHES[:1]))
+    list(LocalEngine().run(StageSpec(Square, place.uri, {"run_id": "again"}), BATCHES[:1]))
     rows = place.read("experts/square").sort_by("clip_id").to_pylist()
     assert [r["clip_id"] for r in rows] == [r["clip_id"] for r in first]

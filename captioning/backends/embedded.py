@@ -99,7 +99,7 @@ def _open(path: Path, config: BackendConfig) -> Any:
     try:
         import xllamacpp
     except ImportError as error:
-        raise ConfigError("backend: embedded needs xllamacpp; pip install 'rushes[embedded]'") from error
+        raise ConfigError("backend: embedded needs xllamacpp; pip install -e '.[embedded]'") from error
     settings = xllamacpp.CommonParams()
     settings.model.path = str(path)
     settings.n_ctx = config.context

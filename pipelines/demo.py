@@ -48,11 +48,15 @@ STEPS = 10
 RECIPE = "tiny"
 
 
-def demo_config(out: Path, workers: int | None, caption_backend: str) -> RunConfig:
-    """Return the run that the demo makes of its footage."""
+SMALL_FOOTAGE = ("bikes.mp4", "coffee.png")
+SMALL_EXPERTS = ["tags", "faces", "composition", "colour", "light", "motion", "quality"]
+
+
+def demo_config(out: Path, workers: int | None = None, small: bool = False) -> RunConfig:
+    """Return the run that the demo makes of its footage; `small` takes some files, some experts, no language model."""
     from experts import weights
 
-    files = weights.footage().files
+    files = [f for f in weights.footage().files if not small or f.path.name in SMALL_FOOTAGE]
     sources: dict[tuple[str, str], list[str]] = {}
     for file in files:
         sources.setdefault((file.source, file.license), []).append(str(file.path))
@@ -63,8 +67,9 @@ def demo_config(out: Path, workers: int | None, caption_backend: str) -> RunConf
             "sources": [
                 {"uris": paths, "source": source, "license": license} for (source, license), paths in sources.items()
             ],
-            "rules": "experts",
-            "captions": {"backend": caption_backend},
+            "experts": SMALL_EXPERTS if small else None,
+            "rules": "default" if small else "experts",
+            "captions": {"backend": "template" if small else "embedded"},
             "pseudo": {"frames": 32, "fps": 16, "height_px": 192},
             "shards": {"max_height_px": 240},
             "engine": {"workers": workers},
@@ -76,9 +81,9 @@ def demo_config(out: Path, workers: int | None, caption_backend: str) -> RunConf
 def run_demo(
     out: Path,
     *,
-    train_seconds: float = 60.0,
+    train_seconds: float | None = None,
     workers: int | None = None,
-    caption_backend: str = "embedded",
+    small: bool = False,
     as_json: bool = False,
 ) -> dict[str, Any]:
     """Run the demo into `out`; returns its figures, which are also in `out/demo.json`."""
@@ -90,9 +95,10 @@ def run_demo(
     if not _ready():
         with report.step("weights and footage", "MB", numbered=False) as move:
             weights.pull("embedded", footage=True, progress=lambda done, total: move(done >> 20, total >> 20))
-    config = demo_config(out, workers, caption_backend)
+    config = demo_config(out, workers, small)
+    seconds = train_seconds or (4.0 if small else 60.0)
     (out / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-    figures = {**_curate(config, report), **_model(config, out, train_seconds, report)}
+    figures = {**_curate(config, report), **_model(config, out, seconds, report)}
     figures |= {"wall_s": round(time.perf_counter() - started, 1), "seconds": report.seconds}
     # The first run's times are the ones worth keeping: a later one only finishes.
     if not (out / "demo.json").exists():

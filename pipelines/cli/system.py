@@ -24,8 +24,12 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the demo makes.")] = Path("demo"),
-    train_seconds: Annotated[float, typer.Option(help="How long to train.", min=1)] = 60.0,
-    caption_backend: Annotated[str, typer.Option(help="embedded, or template: no language model.")] = "embedded",
+    train_seconds: Annotated[
+        float | None, typer.Option(help="How long to train; default: 60, small: 4.", min=1)
+    ] = None,
+    small: Annotated[
+        bool, typer.Option("--small", help="One video, one photograph, seven experts, captions by the template.")
+    ] = False,
     workers: Workers = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -37,9 +41,7 @@ def demo(
     """
     from pipelines.demo import run_demo
 
-    figures = run_demo(
-        out, train_seconds=train_seconds, workers=workers, caption_backend=caption_backend, as_json=as_json
-    )
+    figures = run_demo(out, train_seconds=train_seconds, workers=workers, small=small, as_json=as_json)
     if as_json:
         print_json(figures)
 

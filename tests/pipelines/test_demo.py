@@ -1,4 +1,4 @@
-"""The demo in its small form: less footage, fewer experts, captions by the template, seconds of training. Then again."""
+"""The demo in its small form: less footage, fewer experts, template captions, seconds of training. Then again."""
 
 from __future__ import annotations
 

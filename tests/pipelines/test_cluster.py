@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -32,12 +33,19 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def head() -> Iterator[dict[str, str]]:
     """Start a Ray head of its own; yields the environment in which a client finds it."""
+    # Ray's sockets lie below its folder and a socket's path has at most 107 characters: pytest's folders are too deep.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as place:
+        yield from heads(Path(place))
+
+
+def heads(place: Path) -> Iterator[dict[str, str]]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     env |= {"RAY_AUTH_MODE": "disabled", "PYTHONWARNINGS": "ignore", "RAY_DISABLE_USAGE_STATS": "1"}
-    for _ in range(ATTEMPTS):  # on a busy machine a part of Ray may not come up within Ray's own limits
-        folder = tmp_path_factory.mktemp("ray")
+    for attempt in range(ATTEMPTS):  # on a busy machine a part of Ray may not come up within Ray's own limits
+        folder = place / str(attempt)
+        folder.mkdir()
         process, address = start(folder, env)
         try:
             if answers(address, process):
@@ -51,7 +59,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 def start(folder: Path, env: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
     dashboard = free_port()
     command = [SCRIPTS / "ray", "start", "--head", "--block", "--num-cpus=2", "--object-store-memory=134217728"]
-    # Ports of its own, so that another Ray on this machine is not met; sockets live below its own folder.
+    # Ports of its own, so that another Ray on this machine is not met.
     command += [f"--port={free_port()}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={free_port()}"]
     command += ["--min-worker-port=0", "--max-worker-port=0", f"--temp-dir={folder}"]
     with (folder / "head.log").open("w") as log:

@@ -78,6 +78,17 @@ def answers(address: str, process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
+def submit(head: dict[str, str], *entrypoint: str) -> subprocess.CompletedProcess[str]:
+    """Submit a job from the project's folder and wait for it; the dashboard may answer before it can take one."""
+    command = [SCRIPTS / "ray", "job", "submit", "--working-dir", ".", "--", *entrypoint]
+    for _ in range(ATTEMPTS):
+        ended = subprocess.run(command, cwd=ROOT, env=head, capture_output=True, text=True, check=False)
+        if "submitted successfully" in ended.stdout:
+            break
+        time.sleep(3)
+    return ended
+
+
 def stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
     try:
@@ -122,11 +133,7 @@ def test_a_submitted_job_writes_what_a_local_run_writes(
     local = config_of(tmp_path, "local", sources, "local")
     remote = config_of(tmp_path, "remote", sources, "ray")
     subprocess.run([sys.executable, "-m", "pipelines", "run", str(local)], check=True, cwd=ROOT)
-    submitted = subprocess.run(
-        [SCRIPTS / "ray", "job", "submit", "--working-dir", ".", "--", sys.executable, "-m", "pipelines", "run",
-         remote],
-        cwd=ROOT, env=head, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    submitted = submit(head, sys.executable, "-m", "pipelines", "run", str(remote))
     assert submitted.returncode == 0, submitted.stdout[-4000:] + submitted.stderr[-4000:]
     assert re.search(r"succeeded", submitted.stdout)
     for table in (

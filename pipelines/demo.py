@@ -95,7 +95,8 @@ def run_demo(
     if not _ready():
         with report.step("weights and footage", "MB", numbered=False) as move:
             weights.pull("embedded", footage=True, progress=lambda done, total: move(done >> 20, total >> 20))
-    config = demo_config(out, workers, small)
+    # So little work is done sooner by one worker than by two that each load what they need.
+    config = demo_config(out, workers or (1 if small else None), small)
     seconds = train_seconds or (4.0 if small else 60.0)
     (out / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
     figures = {**_curate(config, report), **_model(config, out, seconds, report)}

@@ -69,7 +69,7 @@ class Measured:
     output: str
 
 
-def measure(command: Sequence[str], *, every_s: float = 0.25, env: Mapping[str, str] | None = None) -> Measured:
+def measure(command: Sequence[str], *, every_s: float = 1.0, env: Mapping[str, str] | None = None) -> Measured:
     """Run `command`; memory is the largest sum over its process tree of proportional set sizes.
 
     The proportional set size counts a page shared by n processes as 1/n, so that Ray's shared object store and

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -12,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from media.errors import MediaError
+from media.fields import fill_lines, first_field
+from media.layouts import Layout, expand_grey, layout_of, samples
+from media.tone import HDR_TRANSFERS, mastering_peak_nits, render, rendering
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -60,7 +62,12 @@ class Frame(Protocol):
 
     @property
     def interlaced(self) -> bool:
-        """Whether its two fields were taken at different times; they are not taken apart."""
+        """Whether its two fields were taken at different times: `rgb` shows the first, the planes hold both."""
+        ...
+
+    @property
+    def hdr(self) -> bool:
+        """Whether its tones are those of PQ or HLG: `rgb` maps them to SDR, the planes are as they are stored."""
         ...
 
     @property
@@ -91,7 +98,10 @@ class Frame(Protocol):
         ...
 
     def rgb(self, height: int | None = None) -> Rgb:
-        """Return the picture (H, W, 3), scaled down to `height` rows if it has more; never enlarged."""
+        """Return the picture (H, W, 3), scaled down to `height` rows if it has more; never enlarged.
+
+        Its primaries are those of BT.709. HDR is brought to SDR; of an interlaced frame the first field is shown.
+        """
         ...
 
 
@@ -115,15 +125,25 @@ def shrink_area(plane: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How a stored picture becomes an upright one: mirrored first, then stretched to square pixels, then turned."""
+    """How a stored picture becomes an upright one: mirrored first, then stretched to square pixels, then turned.
+
+    `square` tells whether there is nothing to stretch, `plain` whether there is nothing to do at all.
+    """
 
     mirrored: bool = False
     rotation_deg: int = 0
     sample_aspect: Fraction = Fraction(1)
+    square: bool = field(init=False, repr=False, compare=False)
+    plain: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Fractions are slow, and every frame asks.
+        object.__setattr__(self, "square", self.sample_aspect == 1)
+        object.__setattr__(self, "plain", self.square and not self.mirrored and not self.rotation_deg)
 
     def stretched(self, width: int, height: int) -> tuple[int, int]:
         """Return the stored (width, height) at square pixels, before the turn."""
-        return max(1, round(width * self.sample_aspect)), height
+        return (width if self.square else max(1, round(width * self.sample_aspect))), height
 
     def display(self, width: int, height: int) -> tuple[int, int]:
         """Return the upright (width, height) of a stored picture of `width` x `height`."""
@@ -137,10 +157,14 @@ class Geometry:
         return np.rot90(picture, -(self.rotation_deg // 90)) if self.rotation_deg else picture
 
 
-_PLANAR = re.compile(r"^(?:yuvj?a?4\d\dp|gray)(?:(\d+)le)?$")
-_UNSPECIFIED = 2
+_LIMITED, _FULL = 1, 2  # AVColorRange
 _MATRICES: dict[int, Matrix] = {1: "bt709", 9: "bt2020", 10: "bt2020"}  # ITU-T H.273, table 4
 _SWSCALE = {"bt601": 5, "bt709": 1, "bt2020": 9}
+_CONSTANT_LUMINANCE = 10  # swscale does not know it; close enough to BT.2020 as it is mostly used
+_BILINEAR, _AREA = 2, 32  # SWS_ flags
+# SWS_FULL_CHR_H_INT. Without it 8-bit RGB comes out of tables, up to 5 levels too dark; with it 16-bit RGB is wrong.
+_EXACT = 1 << 13
+_UNTOLD = frozenset({2, 3})  # unspecified, reserved
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,84 +190,117 @@ class AvFrame:
         return self.picture.interlaced_frame
 
     @property
+    def hdr(self) -> bool:
+        """See `Frame.hdr`."""
+        return self.picture.color_trc in HDR_TRANSFERS
+
+    @property
     def full_range(self) -> bool:
-        """See `Frame.full_range`."""
-        return self.picture.color_range == 2 or self.picture.format.name.startswith(("yuvj", "gray"))
+        """See `Frame.full_range`; planes made from an RGB source are of limited range."""
+        said, layout = self.picture.color_range, layout_of(self.picture.format.name)
+        return not layout.rgb and (said == _FULL or (layout.full and said != _LIMITED))
 
     @property
     def matrix(self) -> Matrix:
         """See `Frame.matrix`; planes made from an RGB source are BT.601."""
         said = self.picture.colorspace
-        if said == _UNSPECIFIED and not self.picture.format.is_rgb:
+        if said in _UNTOLD and not layout_of(self.picture.format.name).rgb:
             return "bt709" if self.picture.height >= 720 or self.picture.width >= 1280 else "bt601"
         return _MATRICES.get(said, "bt601")
 
     def luma(self, shrink: int = 1) -> Plane:
         """See `Frame.luma`."""
-        source = self._planar()
-        return self._finish(_samples(source, 0), source.format.name, shrink)
+        source, layout = self._planar()
+        return self._finish(samples(source.planes[0], layout), layout, shrink)
 
     def yuv(self) -> tuple[Plane, Plane, Plane]:
         """See `Frame.yuv`; a grey source has chroma 128."""
-        source = self._planar()
-        name = source.format.name
-        y = self._finish(_samples(source, 0), name, 1)
-        if len(source.planes) < 3:
+        source, layout = self._planar()
+        planes = source.planes
+        y = self._finish(samples(planes[0], layout), layout, 1)
+        if layout.grey:
             grey = np.full_like(y, 128)
             return y, grey, grey
-        return y, self._finish(_samples(source, 1), name, 1), self._finish(_samples(source, 2), name, 1)
+        u, v = samples(planes[1], layout), samples(planes[2], layout)
+        return y, self._finish(u, layout, 1), self._finish(v, layout, 1)
 
     def rgb(self, height: int | None = None) -> Rgb:
-        """See `Frame.rgb`. BT.2020 and 10 bits are brought to 8-bit RGB by their own matrix; tones are not mapped."""
+        """See `Frame.rgb`. Tones and primaries as in `media.tone`.
+
+        An interlaced frame is the first of its fields. At half of the lines or fewer, the field is scaled as it is;
+        above, its lines stay in their places and those between are interpolated.
+        """
         width_px, height_px = self.geometry.display(self.picture.width, self.picture.height)
         if height is not None and height < height_px:
             width_px, height_px = max(1, round(width_px * height / height_px)), height
         if self.geometry.rotation_deg % 180:
             width_px, height_px = height_px, width_px
-        scaled = (width_px, height_px) != (self.picture.width, self.picture.height)
-        converted = self._reformat("rgb24", width_px, height_px, "AREA" if scaled else "BILINEAR")
-        rgb: Rgb = np.ascontiguousarray(self.geometry.upright(converted.to_ndarray()))
+        rows = self.picture.height
+        if not self.picture.interlaced_frame or rows < 4:
+            picture = self._convert(self.picture, width_px, height_px)
+        else:
+            first, top = first_field(self.picture)
+            filled = 2 * height_px > rows
+            picture = self._convert(first, width_px, first.height if filled else height_px)
+            if filled:
+                picture = fill_lines(picture, top, rows)
+                if height_px < rows:
+                    picture = cv2.resize(picture, (width_px, height_px), interpolation=cv2.INTER_AREA)
+        rgb: Rgb = np.ascontiguousarray(self.geometry.upright(picture))
         return rgb
 
-    def _planar(self) -> VideoFrame:
-        """Return the picture in a format whose first plane is luma alone, itself where that is so."""
-        if _PLANAR.match(self.picture.format.name):
-            return self.picture
-        return self._reformat("yuv444p", self.picture.width, self.picture.height, "BILINEAR")
+    def _convert(self, picture: VideoFrame, width: int, height: int) -> Rgb:
+        """Bring a frame or a field to RGB (height, width, 3), as it is stored."""
+        peak_nits = mastering_peak_nits(self.picture) if self.hdr else None
+        how = rendering(self.picture.color_trc, self.picture.color_primaries, peak_nits)
+        scaler = _BILINEAR if (width, height) == (picture.width, picture.height) else _AREA
+        if how:
+            rgb: npt.NDArray[Any] = self._reformat(picture, "rgb48le", width, height, scaler).to_ndarray()
+        else:
+            rgb = self._reformat(picture, "rgb24", width, height, scaler | _EXACT).to_ndarray()
+        layout = layout_of(picture.format.name)
+        if layout.grey and not self.full_range:
+            rgb = expand_grey(rgb)
+        return render(rgb, how) if how else rgb
 
-    def _reformat(self, name: str, width: int, height: int, scaler: str) -> VideoFrame:
+    def _planar(self) -> tuple[VideoFrame, Layout]:
+        """Return the picture in a format whose first plane is luma alone, itself where that is so."""
+        layout = layout_of(self.picture.format.name)
+        if layout.planar:
+            return self.picture, layout
+        width, height = self.picture.width, self.picture.height
+        return self._reformat(self.picture, "yuv444p", width, height, _BILINEAR), layout_of("yuv444p")
+
+    def _reformat(self, picture: VideoFrame, name: str, width: int, height: int, scaler: int) -> VideoFrame:
         import av
 
-        picture = self.picture
-        matrix = _SWSCALE[self.matrix] if picture.colorspace == _UNSPECIFIED and not picture.format.is_rgb else None
+        layout = layout_of(picture.format.name)
+        told = layout.rgb or picture.colorspace not in _UNTOLD | {_CONSTANT_LUMINANCE}
+        to_planes = layout.rgb and layout_of(name).planar
         try:
             return self.reformatter.reformat(
-                picture, width, height, name, src_colorspace=matrix, interpolation=scaler, threads=1
-            )
+                picture, width, height, name,
+                src_colorspace=None if told else _SWSCALE[self.matrix],
+                dst_colorspace=_SWSCALE["bt601"] if to_planes else None,
+                dst_color_range=_LIMITED if to_planes else None,
+                interpolation=scaler,
+                threads=1,
+            )  # fmt: skip
         except (av.FFmpegError, ValueError) as error:
             raise MediaError("undecodable", f"frame {self.index}: {picture.format.name} to {name}: {error}") from error
 
-    def _finish(self, plane: npt.NDArray[Any], format_name: str, shrink: int) -> Plane:
-        plane = shrink_area(plane, shrink)
-        match = _PLANAR.match(format_name)
-        if match and match[1]:
-            plane = cv2.convertScaleAbs(plane, alpha=1.0 / (1 << int(match[1]) - 8))
-        height, width = plane.shape
-        square, _ = self.geometry.stretched(width, height)
-        if square != width:
-            plane = cv2.resize(plane, (square, height), interpolation=cv2.INTER_LINEAR)
-        upright: Plane = self.geometry.upright(plane)
+    def _finish(self, plane: npt.NDArray[Any], layout: Layout, shrink: int) -> Plane:
+        if shrink > 1:
+            plane = shrink_area(plane, shrink)
+        if layout.bits > 8:
+            plane = cv2.convertScaleAbs(plane, alpha=1.0 / (1 << layout.bits - 8))
+        geometry = self.geometry
+        if not geometry.square:
+            height, width = plane.shape
+            plane = cv2.resize(plane, geometry.stretched(width, height), interpolation=cv2.INTER_LINEAR)
+        upright: Plane = plane if geometry.plain else geometry.upright(plane)
         upright.flags.writeable = False  # the decoder may still predict from this memory
         return upright
-
-
-def _samples(picture: VideoFrame, index: int) -> npt.NDArray[Any]:
-    """View one plane as an array of samples (H, W), u8 or u16, without the padding at the ends of its lines."""
-    plane = picture.planes[index]
-    wide = picture.format.components[0].bits > 8
-    samples = np.frombuffer(plane, np.uint16 if wide else np.uint8)  # type: ignore[call-overload]
-    view: npt.NDArray[Any] = samples.reshape(plane.height, -1)[:, : plane.width]
-    return view
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -256,6 +313,7 @@ class ArrayFrame:
     picture: Rgb
     key: bool = False
     interlaced: bool = False
+    hdr: bool = False
     full_range: bool = False
     matrix: Matrix = "bt709"
     time_guessed: bool = False

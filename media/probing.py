@@ -8,10 +8,9 @@ from os import PathLike
 
 from media.files import is_image
 from media.source import Deadline, Source, geometry_of, open_source, pictures
+from media.tone import HDR_TRANSFERS
 
 __all__ = ["Probe", "probe"]
-
-_PQ, _HLG = 16, 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def _probe(source: Source, deadline: Deadline) -> Probe:
         coded_height_px=first.height,
         mirrored=geometry.mirrored,
         interlaced=first.interlaced_frame,
-        hdr=first.color_trc in {_PQ, _HLG},
+        hdr=first.color_trc in HDR_TRANSFERS,
     )
 
 

@@ -30,7 +30,7 @@ _CORNERS = {(0, 0): 235, (0, 3): 20, (3, 0): 128, (3, 3): 20}  # top left is whi
 COLOURS: Mapping[str, tuple[int, int, int, str]] = {
     "bt601": (6, 6, 6, "ITU601"),
     "bt709": (1, 1, 1, "ITU709"),
-    "bt2020-pq": (9, 9, 16, "BT2020"),
+    "bt2020": (9, 1, 1, "BT2020"),  # BT.709's primaries and tones: nothing but the matrix is at work
 }
 """What a stream says of its colours: matrix, primaries, transfer (ITU-T H.273), and swscale's name of the matrix."""
 

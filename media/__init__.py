@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from media.encoding import Encoded, encode
     from media.files import content_id, is_image, local_copy
     from media.frames import ArrayFrame, Frame, Matrix, Plane, Rgb, shrink_area
+    from media.guard import Guard
+    from media.indexing import FrameIndex, frame_index
     from media.probing import Probe, probe
-    from media.spans import FrameIndex, frame_index, read_span
+    from media.spans import SkimError, read_span, skim
     from media.stills import decode_jpeg, jpeg, load_still, resize
 
 __all__ = [
@@ -27,11 +29,13 @@ __all__ = [
     "Encoded",
     "Frame",
     "FrameIndex",
+    "Guard",
     "Matrix",
     "MediaError",
     "Plane",
     "Probe",
     "Rgb",
+    "SkimError",
     "content_id",
     "cut",
     "decode",
@@ -47,6 +51,7 @@ __all__ = [
     "read_span",
     "resize",
     "shrink_area",
+    "skim",
 ]
 
 _HOMES = {
@@ -55,8 +60,10 @@ _HOMES = {
     "encoding": ("Encoded", "encode"),
     "files": ("content_id", "is_image", "local_copy"),
     "frames": ("ArrayFrame", "Frame", "Matrix", "Plane", "Rgb", "shrink_area"),
+    "guard": ("Guard",),
+    "indexing": ("FrameIndex", "frame_index"),
     "probing": ("Probe", "probe"),
-    "spans": ("FrameIndex", "frame_index", "read_span"),
+    "spans": ("SkimError", "read_span", "skim"),
     "stills": ("decode_jpeg", "jpeg", "load_still", "resize"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

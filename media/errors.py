@@ -53,6 +53,7 @@ Reason = Literal[
     "truncated",  # the header promises more than the bytes hold
     "undecodable",  # the stream is there and cannot be decoded
     "timeout",  # over the wall limit of one file
+    "crashed",  # the process that read it died, or failed as nobody foresaw
     "too_short",  # fewer frames than the shortest clip
     "verify_failed",  # a written clip does not match its source
 ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from media.errors import MediaError
 
@@ -39,7 +41,7 @@ def local_copy(uri: str | PathLike[str]) -> Iterator[Path]:
     text = str(uri)
     scheme = urlsplit(text).scheme
     if len(scheme) <= 1 or scheme == "file":  # one letter is a drive, not a scheme
-        yield _local_path(Path(unquote(urlsplit(text).path)) if scheme == "file" else Path(text))
+        yield _local_path(Path(os.fsdecode(unquote_to_bytes(urlsplit(text).path))) if scheme == "file" else Path(text))
         return
     with tempfile.TemporaryDirectory(prefix="rushes-") as folder:
         target = Path(folder) / ("source" + PurePosixPath(urlsplit(text).path).suffix)
@@ -48,11 +50,12 @@ def local_copy(uri: str | PathLike[str]) -> Iterator[Path]:
 
 
 def _local_path(path: Path) -> Path:
-    if not path.exists():
-        raise MediaError("unreadable", f"{path}: no such file")
-    if not path.is_file():
-        raise MediaError("unreadable", f"{path}: not a file")
-    return path
+    try:
+        if stat.S_ISREG(path.stat().st_mode):
+            return path
+    except (OSError, ValueError) as error:  # missing, forbidden, a name that none can have, a link to itself
+        raise MediaError("unreadable", f"{path}: {str(getattr(error, 'strerror', None) or error).lower()}") from error
+    raise MediaError("unreadable", f"{path}: not a file")
 
 
 def _fetch(uri: str, target: Path) -> None:

@@ -23,7 +23,7 @@ from media.frames import Geometry
 from media.structure import check_complete, is_container
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from av.packet import Packet
     from av.sidedata.sidedata import SideData
@@ -169,17 +169,23 @@ def _check_sample_table(source: Source) -> None:
         raise MediaError("truncated", f"the last sample ends at byte {ends}, the file at {source.size_bytes}")
 
 
-def pictures(source: Source, deadline: Deadline) -> Iterator[VideoFrame]:
+def pictures(
+    source: Source, deadline: Deadline, wanted: Callable[[Packet[av.VideoStream]], bool] | None = None
+) -> Iterator[VideoFrame]:
     """Yield the decoder's pictures, in order of display.
 
-    A packet that cannot be decoded ends it with MediaError("undecodable"), except before the first picture:
-    a recording may begin between keyframes. Fewer packets than an MP4's table promises is MediaError("truncated").
+    Packets that are not `wanted` are not decoded. A packet that cannot be decoded ends it with
+    MediaError("undecodable"), except before the first picture: a recording may begin between keyframes; so does a
+    picture of another size than the first. Fewer packets than an MP4's table promises is MediaError("truncated").
     """
     packets, shown = 0, 0
+    size: tuple[int, int] | None = None
     failed: Exception | None = None
     for packet in _demux(source):
         deadline.check()
         packets += packet.size > 0
+        if wanted is not None and packet.size and not wanted(packet):
+            continue
         try:
             decoded = packet.decode()
         except (av.FFmpegError, ValueError) as error:
@@ -188,6 +194,10 @@ def pictures(source: Source, deadline: Deadline) -> Iterator[VideoFrame]:
             failed = error
             continue
         for picture in decoded:
+            size = size or (picture.width, picture.height)
+            if (picture.width, picture.height) != size:
+                sizes = f"{picture.width} x {picture.height}, those before are {size[0]} x {size[1]}"
+                raise MediaError("undecodable", f"frame {shown} is {sizes}")
             shown += 1
             yield picture
     promised = source.stream.frames if source.is_iso else 0
@@ -214,7 +224,10 @@ def _words(error: Exception) -> str:
 def geometry_of(source: Source, picture: VideoFrame) -> Geometry:
     """Read from the first picture's display matrix how it is to be shown (ISO 14496-12, 8.2.2: x' = ax + cy)."""
     a, b, c, d = 1, 0, 0, 1
-    items = cast("Iterable[SideData]", picture.side_data)  # PyAV iterates over the items, not over their names
+    try:
+        items = list(cast("Iterable[SideData]", picture.side_data))  # PyAV iterates over the items, not their names
+    except ValueError:  # side data of a kind that PyAV has no name for, as EXIF's
+        items = []
     data = next((bytes(item) for item in items if item.type.name == "DISPLAYMATRIX"), b"")
     if len(data) >= 36:
         matrix = struct.unpack("<9i", data[:36])

@@ -75,6 +75,8 @@ def _check_segment(file: IO[bytes], size: int) -> None:
     at = 4
     length, width = _ebml_size(file.read(8))
     at += width + (length or 0)
+    if at > size:
+        raise MediaError("truncated", f"the EBML header promises {length} bytes, the file holds {size}")
     file.seek(at)
     header = file.read(12)
     if not header:

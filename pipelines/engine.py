@@ -7,6 +7,8 @@ and keyframes never travel through the driver, and hands back only a small `Repo
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import pickle
 import time
@@ -24,6 +26,8 @@ from media.errors import ConfigError, RushesError, UserError
 __all__ = ["Engine", "LocalEngine", "Part", "RayEngine", "Report", "Stage", "StageSpec", "make_engine"]
 
 Item = dict[str, Any]
+
+_NODE_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ class _RayWorker:
 
 
 class RayEngine:
-    """Ray Data: every stage an actor pool, never more actors than the cluster has cores.
+    """Ray Data: every stage an actor pool, never more actors than the cluster has real cores, on each of its nodes.
 
     Uses the Ray that this process has, else connects to the cluster of RAY_ADDRESS (as a submitted job does), else
     starts one of its own.
@@ -171,11 +175,13 @@ class RayEngine:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        cores = int(ray.cluster_resources().get("CPU", 1))
+        declared = int(ray.cluster_resources().get("CPU", 1))
+        cores, self._share = (declared, 1) if self._owned else _room_for_workers(_cores_of_nodes())
         if workers is not None and workers > cores:
             self.close()
+            told = f" (Ray was told of {declared})" if declared > cores else ""
             raise UserError(
-                f"engine.workers: {workers} asked for, but this cluster has {cores} cores; "
+                f"engine.workers: {workers} asked for, but this cluster has {cores} cores{told}; "
                 f"decoding with more workers than cores only waits. Ask for at most {cores}"
             )
         self.workers = workers or cores
@@ -197,7 +203,7 @@ class RayEngine:
                 fn_constructor_args=(spec,),
                 batch_size=1,
                 compute=ray.data.ActorPoolStrategy(size=size),
-                num_cpus=spec.cpus,
+                num_cpus=spec.cpus if self._share == 1 else math.ceil(spec.cpus * self._share),
                 num_gpus=spec.gpus or None,
                 ray_remote_args_fn=_no_restarts if self._owned else None,
             )
@@ -213,6 +219,40 @@ class RayEngine:
 
         if self._owned and ray.is_initialized():
             ray.shutdown()
+
+
+def _cores_of_nodes() -> list[tuple[int, int]]:
+    """Return, for each living node that has any, the cores that Ray was told of and the cores there are."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    told = {n["NodeID"]: int(n["Resources"].get("CPU", 0)) for n in ray.nodes() if n["Alive"]}
+    look = ray.remote(_real_cores)
+    asked = {
+        look.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(): node
+        for node, cpus in told.items()
+        if cpus
+    }
+    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_NODE_LIMIT_S) if asked else ([], [])
+    real: dict[str, int] = {}
+    for answer in answered:
+        with contextlib.suppress(ray.exceptions.RayError):  # the node went away: its word is as good as another's
+            real[asked[answer]] = ray.get(answer)
+    return [(cpus, real.get(node, cpus)) for node, cpus in told.items() if cpus]
+
+
+def _real_cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _room_for_workers(nodes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return how many workers of one core the nodes (cores told of, cores there are) hold, and Ray's CPUs for each.
+
+    Ray counts only what it was told. Where that is more than there is, every worker takes so many of Ray's CPUs that
+    no node is given more workers than it has cores.
+    """
+    share = max((math.ceil(told / real) for told, real in nodes), default=1)
+    return max(1, sum(told // share for told, _ in nodes)), share
 
 
 def _no_restarts() -> dict[str, Any]:

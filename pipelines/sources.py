@@ -47,8 +47,17 @@ def expand(uris: Iterable[str]) -> list[str]:
             files = [uri]
         else:
             files = _local(uri, Path(unquote(urlsplit(uri).path)) if scheme else Path(uri).expanduser())
-        found.update(files)
+        found.update(map(_writable, files))
     return sorted(found)
+
+
+def _writable(address: str) -> str:
+    """Return a path as it can stand in a table: one that is not UTF-8 as a `file://` address."""
+    try:
+        address.encode()
+    except UnicodeEncodeError:
+        return Path(address).as_uri()
+    return address
 
 
 def _local(uri: str, path: Path) -> list[str]:

@@ -6,6 +6,7 @@ of the dataset it reads by clip id, so that an item is a few strings and nothing
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,14 +18,18 @@ import curation
 import media
 from captioning.backends import BackendConfig
 from curation.config import CurateConfig, PseudoConfig
+from curation.quarantine import quarantined_row
 from dataset import open_root, schema_of
 from dataset.shards import shard_row
-from media.errors import MediaError
+from media.errors import MediaError, RushesError
 from pipelines.config import ShardConfig
 from pipelines.engine import Item, Part
 
 __all__ = ["Augment", "Caption", "Experts", "Ingest", "Shard", "still_id"]
 
+
+INGEST_MEMORY_MB = 8192
+"""What reading one file may hold: above what the largest pictures that codecs allow ask for, below what ends a node."""
 
 HEAVY = ("keyframes", "affine")
 """Columns of `clips` that a stage reads only when it looks at pictures."""
@@ -36,25 +41,33 @@ def still_id(video_id: str) -> str:
 
 
 class Ingest:
-    """A source -> its row in `videos` and its clips. Items: uri, source, license."""
+    """A source -> its row in `videos` and its clips. Items: uri, source, license.
 
-    def __init__(self, *, curate: CurateConfig, wall_limit_s: float, run_id: str) -> None:
+    Sources are food that nobody vouches for, so each is read in a guarded child process, one to a stage, which is
+    killed `grace_s` after `wall_limit_s` (the ordinary limit, looked at between packets) or above `memory_mb`. The
+    stages after this one decode too, but only files that have been through here whole; they do without a guard.
+    """
+
+    def __init__(
+        self,
+        *,
+        curate: CurateConfig,
+        wall_limit_s: float,
+        run_id: str,
+        grace_s: float = 10.0,
+        memory_mb: int | None = INGEST_MEMORY_MB,
+    ) -> None:
         self._config = curate
         self._wall_limit_s = wall_limit_s
         self._run_id = run_id
+        self._grace_s = grace_s
+        self._guard = media.Guard(memory_mb=memory_mb)
 
     def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
         """Ingest each source; a bad one is a quarantined row and a note."""
         parts, notes = [], []
         for item in items:
-            got = curation.ingest(
-                item["uri"],
-                self._config,
-                run_id=self._run_id,
-                source=item.get("source"),
-                license=item.get("license"),
-                wall_limit_s=self._wall_limit_s,
-            )
+            got = self._ingest(item["uri"], {"source": item.get("source"), "license": item.get("license")})
             # Clips first: a kill between the two leaves the source without its row, so it is ingested again,
             # under the same part names.
             parts.append(Part("clips", got.clips, schema_of("clips"), got.video["video_id"]))
@@ -62,6 +75,33 @@ class Ingest:
             if got.video["status"] != "ok":
                 notes.append(f"quarantined {item['uri']}: {got.video['reason']} ({got.video['detail']})")
         return parts, notes
+
+    def _ingest(self, uri: str, rights: Mapping[str, Any]) -> curation.Ingested:
+        known = {**rights, "run_id": self._run_id}
+        try:
+            return self._guard.run(
+                curation.ingest,
+                uri,
+                self._config,
+                wall_limit_s=self._wall_limit_s,
+                limit_s=self._wall_limit_s + self._grace_s,
+                **known,
+            )
+        except MediaError as error:
+            failed = error
+        except (RushesError, ImportError):
+            raise  # not the file's fault: the next one would meet it too
+        except Exception as error:
+            # A bug that one file in a million brings out must not end the run; the row tells where it is.
+            failed = MediaError("crashed", f"{type(error).__name__}: {error}{_last_line(error)}")
+        again_s = min(60.0, self._wall_limit_s)
+        return curation.Ingested(quarantined_row(uri, failed, guard=self._guard, limit_s=again_s, **known))
+
+
+def _last_line(error: Exception) -> str:
+    """Return where in the code the child failed, from the traceback that the guard noted on the error."""
+    places = re.findall(r'File ".*?([^/]+/[^/]+\.py)", line (\d+)', "".join(getattr(error, "__notes__", [])))
+    return " (at {}:{})".format(*places[-1]) if places else ""
 
 
 class _Reader:

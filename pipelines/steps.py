@@ -209,7 +209,7 @@ def _drive(
 def ingest(work: Work, config: RunConfig, *, title: str = "ingest, split and measure", numbered: bool = True) -> None:
     """Ingest every source that the `videos` table lacks, and again those whose fault may have passed."""
     done = pc.field("status") == "ok"
-    lasting = ~pc.field("reason").isin(["unreadable", "timeout", "truncated", "empty_file"])
+    lasting = ~pc.field("reason").isin(["unreadable", "timeout", "crashed", "truncated", "empty_file"])
     have = set(work.root.read("videos", columns=["uri"], filter=done | lasting)["uri"].to_pylist())
     items = [
         {"uri": uri, "source": source.source, "license": source.license}

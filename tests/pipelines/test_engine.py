@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,7 @@ import pytest
 from dataset import open_root
 from dataset.schema import Column, expert_schema
 from media.errors import BackendError, ConfigError, CorruptionError, UserError
-from pipelines.engine import Engine, Item, LocalEngine, Part, RayEngine, StageSpec, make_engine
+from pipelines.engine import Engine, Item, LocalEngine, Part, RayEngine, StageSpec, _room_for_workers, make_engine
 
 SCHEMA = expert_schema([Column("square", pa.int64(), "the square of the clip's number")])
 
@@ -50,6 +54,14 @@ class Refuse:
         raise CorruptionError("this part is damaged")
 
 
+class Where:
+    """A stage for the tests that says in which process it ran."""
+
+    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
+        time.sleep(0.1)
+        return [], [str(os.getpid())]
+
+
 BATCHES = [[{"n": n} for n in range(a, a + 5)] for a in range(0, 20, 5)]
 
 
@@ -78,6 +90,52 @@ def test_nothing_to_do_starts_nothing(tmp_path: Path, ray_engine: RayEngine) -> 
 def test_more_workers_than_cores_is_refused_with_a_sentence(ray_engine: RayEngine) -> None:
     with pytest.raises(UserError, match="9999 asked for, but this cluster has"):
         RayEngine(9999)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "share"),
+    [
+        ([(2, 2)], 2, 1),
+        ([(4, 16)], 4, 1),  # fewer than there are: the user's choice
+        ([(64, 2)], 2, 32),
+        ([(64, 3)], 2, 22),
+        ([(8, 8), (8, 8)], 16, 1),
+        ([(64, 2), (64, 64)], 4, 32),  # a share for all: no stage can tell its actors apart by node
+        ([], 1, 1),
+    ],
+)
+def test_only_real_cores_count(nodes: list[tuple[int, int]], workers: int, share: int) -> None:
+    assert _room_for_workers(nodes) == (workers, share)
+    assert all(told // share <= max(told, real) and told // share <= real for told, real in nodes if told > real)
+
+
+@pytest.mark.xdist_group("cluster")
+def test_a_ray_that_was_told_of_more_cores_than_there_are_is_not_believed(tmp_path: Path) -> None:
+    code = """
+import os, sys, ray
+ray.init(address="local", num_cpus=64, include_dashboard=False, object_store_memory=2**27, log_to_driver=False)
+from dataset import open_root
+from media.errors import UserError
+from pipelines.engine import RayEngine, StageSpec
+from tests.pipelines.test_engine import Where
+cores = len(os.sched_getaffinity(0))
+try:
+    RayEngine(cores + 1)
+except UserError as error:
+    print(error)
+engine = RayEngine()
+assert engine.workers == 64 // -(-64 // cores), engine.workers
+spec = StageSpec(Where, open_root(sys.argv[1], create=True).uri, {})
+notes = {note for report in engine.run(spec, [[{"n": n}] for n in range(24)]) for note in report.notes}
+assert 1 <= len(notes) <= cores, notes
+ray.shutdown()
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code, str(tmp_path)]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    cores = len(os.sched_getaffinity(0))
+    assert f"{cores + 1} asked for, but this cluster has" in ended.stdout
+    assert "(Ray was told of 64)" in ended.stdout
 
 
 @pytest.mark.xdist_group("cluster")

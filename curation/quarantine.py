@@ -1,0 +1,59 @@
+"""The row of a source whose reading ended from outside: its process was killed, died, or failed as nobody foresaw."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from typing import Any, NamedTuple
+
+import media
+from dataset.schema import BASE_TABLES
+from media import Guard, MediaError
+
+__all__ = ["quarantined_row"]
+
+_LIMIT_S = 60.0
+
+
+class _Identity(NamedTuple):
+    """What can be said of a source without decoding it."""
+
+    video_id: str
+    media: str
+    size_bytes: int | None
+
+
+def quarantined_row(
+    uri: str,
+    error: MediaError,
+    *,
+    run_id: str,
+    source: str | None = None,
+    license: str | None = None,
+    guard: Guard | None = None,
+    limit_s: float = _LIMIT_S,
+) -> dict[str, Any]:
+    """Return the row of `videos` that says `error` of the source at `uri`; it has no clips.
+
+    Its `video_id` is that of the content, as in every other row, if the content can be read again within `limit_s`
+    (seconds; only with a `guard`, in whose child it is read); else it stands for the address, as it does for a source
+    that cannot be read.
+    """
+    identity = _Identity(_id_of_address(uri), "video", None)
+    with contextlib.suppress(MediaError, OSError, ValueError):
+        identity = _identify(uri) if guard is None else guard.run(_identify, uri, limit_s=limit_s)
+    row: dict[str, Any] = {column.name: None for column in BASE_TABLES["videos"]}
+    row.update(identity._asdict(), uri=uri, source=source, license=license, run_id=run_id)
+    row.update(status="quarantined", reason=error.reason, detail=error.detail)
+    return row
+
+
+def _identify(uri: str) -> _Identity:
+    with media.local_copy(uri) as path:
+        kind = "image" if media.is_image(path) else "video"
+        return _Identity(media.content_id(path), kind, path.stat().st_size)
+
+
+def _id_of_address(uri: str) -> str:
+    """Return the same id that `curation.ingest` gives to a source whose content cannot be read."""
+    return hashlib.blake2b(b"address:" + uri.encode(), digest_size=16).hexdigest()

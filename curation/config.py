@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["CurateConfig", "PseudoConfig"]
+__all__ = ["CurateConfig", "Decoding", "PseudoConfig"]
+
+Decoding = Literal["skim", "whole"]
 
 
 class PseudoConfig(BaseModel):
@@ -52,6 +54,11 @@ class CurateConfig(BaseModel):
         default="cascade",
         description="the shot detector: cascade needs the TransNetV2 weights; adaptive needs no model; "
         "curation.detectors.NAMES lists them all",
+    )
+    decode: Decoding = Field(
+        default="skim",
+        description="skim leaves out frames that no other is predicted from where nothing happens, and looks again "
+        "where something might; whole decodes every frame, as is done anyway for files that cannot be skimmed",
     )
     min_clip_s: float = Field(default=1.0, gt=0, description="shots shorter than this give no clip")
     max_clip_s: float = Field(default=10.0, gt=0, description="longer shots are divided evenly into clips no longer")

@@ -13,12 +13,13 @@ from typing import Any
 
 import media
 from curation.clips import Span
-from curation.config import CurateConfig
+from curation.config import CurateConfig, Decoding
 from curation.detectors import Cut, detect, make
 from curation.keyframes import Album, keyframe_rows
 from curation.measure import Meter
 from curation.phash import phash
-from curation.planes import View, view_of_frame, view_of_rgb
+from curation.planes import View, view_of_rgb
+from curation.skimming import pass_over
 from curation.splitting import Clocked, Splitter, split
 from dataset.schema import BASE_TABLES
 from media import MediaError
@@ -71,20 +72,13 @@ def ingest(
     return Ingested(video, clips)
 
 
-def detect_shots(path: str | Path, detector: str = "cascade") -> list[Cut]:
+def detect_shots(path: str | Path, detector: str = "cascade", *, decode: Decoding = "skim") -> list[Cut]:
     """Return the shot boundaries of a local video, in order.
 
-    `curation.detectors.NAMES` lists the detectors. `MediaError` for a file that cannot be read.
+    `curation.detectors.NAMES` lists the detectors; `decode` as in `CurateConfig`. `MediaError` for a file that cannot
+    be read.
     """
-    chosen = make(detector)
-    return detect(chosen, _released(media.decode(Path(path), analysis=True)))
-
-
-def _released(frames: Iterator[media.Frame]) -> Iterator[View]:
-    for frame in frames:
-        view = view_of_frame(frame)
-        yield view
-        view.release()
+    return pass_over(Path(path), decode, lambda views: detect(make(detector), views))
 
 
 def _video(
@@ -94,18 +88,19 @@ def _video(
     wall_limit_s: float | None,
     progress: Callable[[int, int], None] | None,
 ) -> list[dict[str, Any]]:
-    probe = media.probe(path)
+    probe = media.probe(path, wall_limit_s=wall_limit_s)
     video.update(_probed(probe))
     clips: list[dict[str, Any]] = []
-    splitter = Splitter(make(config.detector), config, lambda span, values: clips.append(_clip(video, span, values)))
 
-    def views() -> Iterator[View]:
-        for frame in media.decode(path, analysis=True, wall_limit_s=wall_limit_s):
-            yield view_of_frame(frame)
-            if progress is not None:
-                progress(frame.index + 1, max(probe.frames_header or 0, frame.index + 1))
+    def run(views: Iterator[View]) -> Splitter:
+        clips.clear()
+        splitter = Splitter(
+            make(config.detector), config, lambda span, values: clips.append(_clip(video, span, values))
+        )
+        split(_counting(views, probe.frames_header or 0, progress), splitter)
+        return splitter
 
-    split(views(), splitter)
+    splitter = pass_over(path, config.decode, run, wall_limit_s=wall_limit_s)
     clock = splitter.clock
     video.update(_counted(clock))
     video["cuts"] = [cut.row() for cut in splitter.cuts]
@@ -118,12 +113,21 @@ def _video(
     return clips
 
 
+def _counting(views: Iterator[View], total: int, progress: Callable[[int, int], None] | None) -> Iterator[View]:
+    for view in views:
+        yield view
+        if progress is not None:
+            progress(view.index + 1, max(total, view.index + 1))
+
+
 def _still(path: Path, video: dict[str, Any], config: CurateConfig) -> dict[str, Any]:
     """Measure a photograph: a clip of one frame, which lasts no time."""
     video["media"] = "image"
     probe = media.probe(path)
     rgb = media.load_still(path)
-    video.update(_probed(probe), frames=1, duration_s=None, fps=None, variable_frame_rate=None, cuts=[])
+    video.update(
+        _probed(probe), frames=1, frames_decoded=1, duration_s=None, fps=None, variable_frame_rate=None, cuts=[]
+    )
     video.update(width_px=rgb.shape[1], height_px=rgb.shape[0])
     view = view_of_rgb(0, 0.0, None, rgb)
     meter, album = Meter(), Album(config.keyframe_height_px, 1.0)
@@ -182,6 +186,7 @@ def _probed(probe: media.Probe) -> dict[str, Any]:
 def _counted(clock: Clocked) -> dict[str, Any]:
     return {
         "frames": clock.frames,
+        "frames_decoded": clock.decoded,
         "duration_s": clock.end_s,
         "fps": clock.frames / clock.end_s if clock.end_s > 0 else None,
         "variable_frame_rate": clock.variable,

@@ -35,14 +35,15 @@ class Album:
     def __init__(self, height_px: int, interval_s: float) -> None:
         self._height = height_px
         self._interval = interval_s
-        self._next_s = 0.0
+        self._cell = -1
         self._held: list[Candidate] = []
 
-    def feed(self, view: View, *, wanted: bool = False) -> None:
-        """Keep the frame if it is time for one, or if it is `wanted` (the first of the video)."""
-        if view.time_s + 1e-9 < self._next_s and not wanted:
+    def feed(self, view: View) -> None:
+        """Keep the frame if it is the first decoded one in its cell of the grid of intervals."""
+        cell = int((view.time_s + 1e-9) / self._interval)
+        if not view.seen or view.second or cell == self._cell:
             return
-        self._next_s = view.time_s + self._interval
+        self._cell = cell
         y, u, v = view.full()
         height = min(self._height, y.shape[0])
         width = max(1, round(y.shape[1] * height / y.shape[0]))

@@ -7,7 +7,6 @@ under 240 px, and the chroma planes at half of that. Levels are those of limited
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -15,9 +14,21 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from curation.measure.observer import Noted
     from media import Frame
 
-__all__ = ["Plane", "Rgb", "View", "area", "halve", "view_of_frame", "view_of_rgb", "yuv_to_rgb"]
+__all__ = [
+    "Plane",
+    "Planes",
+    "Rgb",
+    "View",
+    "area",
+    "halve",
+    "view_between",
+    "view_of_frame",
+    "view_of_rgb",
+    "yuv_to_rgb",
+]
 
 Plane = npt.NDArray[np.uint8]
 """One plane of a frame: uint8, shape (H, W)."""
@@ -51,74 +62,163 @@ def area(plane: Plane, width: int, height: int) -> Plane:
     return np.asarray(cv2.resize(plane, (width, height), interpolation=how), np.uint8)
 
 
-@dataclass(slots=True, eq=False)
+Planes = tuple[Plane, Plane, Plane]
+"""Luma and the two chroma planes of one frame."""
+
+
 class View:
     """One frame of the single pass.
 
-    `y`, `u`, `v` are the small planes. The full planes come from `luma()` and `chroma()` until `release` is called,
-    which gives the decoder its memory back; the small planes stay. `bt709` tells which matrix leads to RGB.
+    `y`, `u`, `v` are the small planes. The full planes come from `full()` until `release` is called, which gives the
+    decoder its memory back; the small planes stay. `bt709` tells which matrix leads to RGB. `change` is the change
+    score from the frame before, where it is known already (`curation.detectors.change`).
+
+    A frame that was not decoded is `between` two that were: its planes are mixed from theirs, when they are asked for.
     """
 
-    index: int
-    time_s: float
-    duration_s: float | None
-    height_px: int
-    width_px: int
-    y: Plane
-    u: Plane
-    v: Plane
-    bt709: bool
-    planes: Callable[[], tuple[Plane, Plane, Plane]] | None
-    _tiny: Plane | None = None
+    __slots__ = (
+        "_between", "_planes", "_small", "_tiny", "bt709", "change", "duration_s", "height_px", "index",
+        "mapped", "noted", "second", "time_s", "width_px",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        index: int,
+        time_s: float,
+        duration_s: float | None,
+        size: tuple[int, int],
+        small: Planes | None,
+        *,
+        bt709: bool,
+        planes: Callable[[], Planes] | None = None,
+        between: tuple[View, View, float] | None = None,
+    ) -> None:
+        self.index = index
+        self.time_s = time_s
+        self.duration_s = duration_s
+        self.height_px, self.width_px = size
+        self.bt709 = bt709
+        self.change: float | None = None
+        self.second = False
+        """Whether it was decoded for a second look, which is for detectors only: no measure depends on it."""
+        self.noted: Noted | None = None
+        """What was noted of it, where somebody else saw it pass."""
+        self.mapped = False
+        """Whether `full()` gives other tones or lines than the small planes: of HDR and of interlaced frames."""
+        self._small = small
+        self._planes = planes
+        self._between = between
+        self._tiny: Plane | None = None
+
+    @property
+    def seen(self) -> bool:
+        """Whether the frame was decoded."""
+        return self._between is None
+
+    @property
+    def y(self) -> Plane:
+        """The small luma plane."""
+        return self._made()[0]
+
+    @property
+    def u(self) -> Plane:
+        """The small Cb plane, half of the luma's size."""
+        return self._made()[1]
+
+    @property
+    def v(self) -> Plane:
+        """The small Cr plane, half of the luma's size."""
+        return self._made()[2]
 
     @property
     def tiny(self) -> Plane:
         """The luma at 32x18, for comparing frames far apart."""
         if self._tiny is None:
-            self._tiny = area(self.y, *_TINY)
+            if self._between is not None:
+                before, after, share = self._between
+                self._tiny = _mixed(before.tiny, after.tiny, share)
+            else:
+                self._tiny = area(self.y, *_TINY)
         return self._tiny
 
-    def full(self) -> tuple[Plane, Plane, Plane]:
+    def full(self) -> Planes:
         """Return the full planes, limited range, chroma at its own size; an error after `release`."""
-        if self.planes is None:
+        if self._planes is None:
             raise ValueError(f"frame {self.index} has been released")
-        return self.planes()
+        return self._planes()
+
+    def true_colours(self) -> Planes:
+        """Return the small planes, made from the full ones where those are not as they were stored (HDR)."""
+        return _small(*self.full()) if self.mapped else self._made()
 
     def release(self) -> None:
         """Let go of the decoded frame."""
-        self.planes = None
+        self._planes = None
+
+    def _made(self) -> Planes:
+        if self._small is None:
+            assert self._between is not None
+            before, after, share = self._between
+            mixed = [_mixed(getattr(before, name), getattr(after, name), share) for name in ("y", "u", "v")]
+            self._small = mixed[0], mixed[1], mixed[2]
+        return self._small
+
+
+def view_between(before: View, after: View, index: int, time_s: float, duration_s: float) -> View:
+    """Return a frame that was not decoded, between two that were: a mixture of them by its place."""
+    share = (index - before.index) / (after.index - before.index)
+    size = before.height_px, before.width_px
+    return View(index, time_s, duration_s, size, None, bt709=before.bt709, between=(before, after, share))
+
+
+def _mixed(before: Plane, after: Plane, share: float) -> Plane:
+    return np.asarray(cv2.addWeighted(before, 1 - share, after, share, 0), np.uint8)
 
 
 def view_of_frame(frame: Frame) -> View:
-    """Return the view of a decoded frame, whatever its chroma subsampling and range."""
+    """Return the view of a decoded frame, whatever its chroma subsampling and range.
 
-    def planes() -> tuple[Plane, Plane, Plane]:
+    The full planes of an HDR or interlaced frame are those of its picture in SDR, deinterlaced: what is measured and
+    kept as a keyframe. Its small planes, which only detectors and the flow see, are as they were stored.
+    """
+
+    def planes() -> Planes:
+        if mapped:
+            return _planes_of_rgb(frame.rgb())
         return _limited(frame.yuv()) if frame.full_range else frame.yuv()
 
+    mapped = frame.hdr or frame.interlaced
     luma, u, v = frame.yuv()
     height, width = luma.shape
     # A turned picture is a view with strides that OpenCV would copy: luma(2) shrinks it before it turns it.
     turned = luma.strides[1] != 1
     y = frame.luma(2) if turned and min(height, width) >= 2 * _SHORT_SIDE else luma
-    y, u, v = _small(y, u, v)
+    small = _small(y, u, v)
     if frame.full_range:
-        y, u, v = _limited((y, u, v))
-    bt709 = max(height, width) >= 1280 or height >= 720
-    return View(frame.index, frame.time_s, frame.duration_s, height, width, y, u, v, bt709, planes)
+        small = _limited(small)
+    bt709 = not mapped and frame.matrix != "bt601"
+    view = View(frame.index, frame.time_s, frame.duration_s, (height, width), small, bt709=bt709, planes=planes)
+    view.mapped = mapped
+    return view
+
+
+def _planes_of_rgb(rgb: Rgb) -> Planes:
+    """Return the planes of a picture (H, W, 3): BT.601, limited range, chroma at half size."""
+    height, width = rgb.shape[:2]
+    if height % 2 or width % 2:
+        rgb = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    rows, columns = rgb.shape[:2]
+    i420 = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)
+    u, v = i420[rows:].reshape(2, rows // 2, columns // 2)
+    return i420[:rows][:height, :width], u, v
 
 
 def view_of_rgb(index: int, time_s: float, duration_s: float | None, rgb: Rgb) -> View:
     """Return the view of a picture that was never encoded: a pseudo-video's or a generated frame (BT.601)."""
     height, width = rgb.shape[:2]
-    padded = rgb
-    if height % 2 or width % 2:
-        padded = np.pad(rgb, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    rows, columns = padded.shape[:2]
-    i420 = np.asarray(cv2.cvtColor(padded, cv2.COLOR_RGB2YUV_I420), np.uint8)
-    luma = i420[:rows][:height, :width]
-    u, v = i420[rows:].reshape(2, rows // 2, columns // 2)
-    y, small_u, small_v = _small(luma, u, v)
-    return View(index, time_s, duration_s, height, width, y, small_u, small_v, False, lambda: (luma, u, v))
+    luma, u, v = _planes_of_rgb(rgb)
+    small = _small(luma, u, v)
+    return View(index, time_s, duration_s, (height, width), small, bt709=False, planes=lambda: (luma, u, v))
 
 
 def _small(y: Plane, u: Plane, v: Plane) -> tuple[Plane, Plane, Plane]:

@@ -31,6 +31,7 @@ class Clocked:
     end_s: float = 0.0
     shortest_s: float = float("inf")
     longest_s: float = 0.0
+    decoded: int = 0
 
     @property
     def frames(self) -> int:
@@ -48,6 +49,7 @@ class Clocked:
             gap = view.time_s - self.starts[-1]
             self.shortest_s, self.longest_s = min(self.shortest_s, gap), max(self.longest_s, gap)
         self.starts.append(view.time_s)
+        self.decoded += view.seen
         usual = self.starts[-1] - self.starts[-2] if len(self.starts) > 1 else 0.0
         self.end_s = view.time_s + (view.duration_s or usual)
 

@@ -1,4 +1,4 @@
-"""The few bits of a compressed picture that tell whether it starts cleanly, and whether it is shown at all.
+"""The few bits of a compressed picture that tell whether it starts cleanly, is shown at all, and is needed by others.
 
 Sources: H.264 7.3.1 and table 7-1; H.265 7.3.1.2 and table 7-1; VP8 RFC 6386 9.1; VP9 6.2 and annex B. An AV1 temporal
 unit holds exactly one shown frame (7.5), and its keyframes as libav flags them start a sequence, so it needs none.
@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     import av
     from av.packet import Packet
 
-__all__ = ["starts_clean", "unit_doubt"]
+__all__ = ["droppable", "starts_clean", "temporal_layer", "unit_doubt"]
 
 _H264_IDR = 5
 _HEVC_BLA, _HEVC_CLEAN = {16, 17, 18}, {19, 20, 21}
 _HEVC_END = {36, 37}
+_HEVC_SLICES = range(32)
+_HEVC_NON_REFERENCE = range(0, 15, 2)
+_H264_SLICES = range(1, 6)
 
 
 def starts_clean(codec: str, packet: Packet[av.VideoStream], extradata: bytes) -> bool:
@@ -43,6 +46,30 @@ def unit_doubt(codec: str, packet: Packet[av.VideoStream], extradata: bytes) -> 
     if codec == "vp9":
         return "" if _vp9_shows(memoryview(packet)) else "a hidden VP9 frame"
     return ""
+
+
+def droppable(codec: str, packet: Packet[av.VideoStream], extradata: bytes) -> bool:
+    """Tell whether no other picture of its temporal layer is predicted from this one: it need not be decoded for them.
+
+    H.264: nal_ref_idc is 0. HEVC: a sub-layer non-reference picture; only one of the highest layer there is may really
+    be left out (`temporal_layer`). Of other codecs none is.
+    """
+    if codec == "h264":
+        slices = [unit[0] for unit in _units(packet, extradata, codec) if unit[0] & 31 in _H264_SLICES]
+        return bool(slices) and not any(header >> 5 & 3 for header in slices)
+    if codec == "hevc":
+        kinds = [unit[0] >> 1 & 63 for unit in _units(packet, extradata, codec)]
+        slices = [kind for kind in kinds if kind in _HEVC_SLICES]
+        return bool(slices) and all(kind in _HEVC_NON_REFERENCE for kind in slices)
+    return False
+
+
+def temporal_layer(codec: str, packet: Packet[av.VideoStream], extradata: bytes) -> int:
+    """Return the temporal layer of a picture of HEVC (H.265 7.4.2.2); 0 for other codecs."""
+    if codec != "hevc":
+        return 0
+    layers = [(unit[1] & 7) - 1 for unit in _units(packet, extradata, codec) if unit[0] >> 1 & 63 in _HEVC_SLICES]
+    return max(layers, default=0)
 
 
 def _vp9_shows(data: memoryview) -> bool:

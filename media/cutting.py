@@ -13,8 +13,9 @@ from media.decoding import decode
 from media.encoding import Encoded, encode_timed, exact_rate
 from media.errors import MediaError
 from media.frames import Frame, Rgb
+from media.indexing import frame_index
 from media.probing import probe
-from media.spans import frame_index, read_span
+from media.spans import read_span
 
 __all__ = ["cut"]
 

@@ -25,8 +25,10 @@ def change_score(before: View, after: View) -> float:
     """Return the content change between two frames, 0 to 255: luma and chroma differences, weighted.
 
     After PySceneDetect's ContentDetector, which averages the differences of hue, saturation and value; luma and
-    the two chroma planes say the same of a YUV stream without a conversion.
+    the two chroma planes say the same of a YUV stream without a conversion. Known already, it is not computed again.
     """
+    if after.change is not None:
+        return after.change
     luma = mean_difference(before.y, after.y)
     chroma = (mean_difference(before.u, after.u) + mean_difference(before.v, after.v)) / 2
     return (luma + CHROMA_WEIGHT * chroma) / (1 + CHROMA_WEIGHT / 2)

@@ -11,13 +11,14 @@ from collections import deque
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from curation.detectors.base import Cut
-from curation.planes import View
+from curation.planes import Plane, View
 
-__all__ = ["Gradual", "Mixture", "Transition", "measure_mixture"]
+__all__ = ["Gradual", "Mixture", "Transition", "Window", "measure_mixture"]
 
 _HALVES: Final = (8, 13, 19)
 """Half the windows' lengths, in frames: for transitions of up to about 10, 18 and 32 frames."""
@@ -81,57 +82,87 @@ class Transition:
     probability: float
 
 
-def _ramps(half: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the ramps to match (n, 2*half+1), and their lengths and centres (n, 2)."""
-    shapes = np.array([(n, s) for n in range(2, 2 * half, 2) for s in np.arange(-half / 2, half / 2 + 0.1, 0.5)])
-    at = np.arange(-half, half + 1)
-    return np.clip((at - shapes[:, 1:]) / shapes[:, :1] + 0.5, 0, 1), shapes
+class _Ramps:
+    """The ramps to match a window with, from 0 to 1 over `length` frames around `centre`, and their squares' sums."""
+
+    def __init__(self, half: int) -> None:
+        self.shapes = np.array(
+            [(n, s) for n in range(2, 2 * half, 2) for s in np.arange(-half / 2, half / 2 + 0.1, 0.5)]
+        )
+        at = np.arange(-half, half + 1)
+        self.values = np.clip((at - self.shapes[:, 1:]) / self.shapes[:, :1] + 0.5, 0, 1).astype(np.float32)
+        self.squares = (self.values**2).sum(axis=1)
+
+    def match(self, share: npt.NDArray[np.float32]) -> tuple[float, float, float]:
+        """Return length and centre of the nearest ramp, and its mean squared distance."""
+        distances = self.squares - 2 * (self.values @ share)
+        best = int(distances.argmin())
+        misfit = (float(distances[best]) + float(share @ share)) / len(share)
+        return float(self.shapes[best, 0]), float(self.shapes[best, 1]), max(misfit, 0.0)
 
 
-_RAMPS: Final = {half: _ramps(half) for half in _HALVES}
+_RAMPS: Final = {half: _Ramps(half) for half in _HALVES}
 
 
-def measure_mixture(window: npt.NDArray[np.float32]) -> Mixture | None:
-    """Measure a window of frames (2*half+1, pixels); None where first and last are alike, or nothing lies between."""
-    half = len(window) // 2
-    first, last = window[0], window[-1]
-    way = last - first
-    difference = float(np.abs(way).mean())
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """Tiny frames in a row: `rows` (n, pixels), with the mean and the deviation of each."""
+
+    rows: npt.NDArray[np.float32]
+    means: npt.NDArray[np.float32]
+    deviations: npt.NDArray[np.float32]
+
+    def around(self, middle: int, half: int) -> Window:
+        """Return the 2*half+1 frames around the one at `middle`."""
+        place = slice(middle - half, middle + half + 1)
+        return Window(self.rows[place], self.means[place], self.deviations[place])
+
+
+def measure_mixture(window: Window) -> Mixture | None:
+    """Measure a window of 2*half+1 frames; None where first and last are alike, or nothing lies between."""
+    rows = window.rows
+    half = len(rows) // 2
+    first, last = rows[0], rows[-1]
+    difference = float(cv2.norm(first, last, cv2.NORM_L1)) / first.size
     if difference < _MIN_DIFFERENCE:
         return None
-    a, b = first - first.mean(), last - last.mean()
-    likeness = float(a @ b / np.sqrt((a @ a) * (b @ b) + 1e-6))
+    covariance = float(first @ last) / first.size - float(window.means[0] * window.means[-1])
+    likeness = covariance / max(float(window.deviations[0] * window.deviations[-1]), 1e-3)
     if likeness > _MAX_LIKENESS:
         return None
+    way = last - first
     square = float(way @ way)
-    share = (window - first) @ way / square
-    jump = float(np.abs(np.diff(share)).max())
+    share = (rows @ way - first @ way) / square
+    jump = float(np.abs(share[1:] - share[:-1]).max())
     if jump > _MAX_JUMP:
         return None
-    ramps, shapes = _RAMPS[half]
-    misfits = ((share - ramps) ** 2).mean(axis=1)
-    best = int(misfits.argmin())
-    length, centre = float(shapes[best, 0]), float(shapes[best, 1])
-    amid = np.abs(np.arange(-half, half + 1) - centre) <= max(1.5, 0.3 * length)
-    frames = window[amid]
-    explained = first + share[amid, None].astype(np.float32) * way
-    unmixed = np.sqrt(((frames - explained) ** 2).sum(axis=1) / square)
-    nearer = np.minimum(np.abs(frames - first), np.abs(frames - last)).mean(axis=1) / difference
-    contrasts = window.std(axis=1)
+    length, centre, misfit = _RAMPS[half].match(share)
+    amid = np.flatnonzero(np.abs(np.arange(-half, half + 1) - centre) <= max(1.5, 0.3 * length))
+    frames = rows[amid[0] : amid[-1] + 1]
+    from_first = frames - first
+    unmixed = np.sqrt(_squares(from_first - share[amid, None] * way) / square)
+    nearer = np.minimum(np.abs(from_first), np.abs(frames - last)).mean(axis=1) / difference
+    contrasts = window.deviations
     ends = np.sqrt(((contrasts[:4] ** 2).mean() + (contrasts[-4:] ** 2).mean()) / 2 + 1)
-    still = np.sqrt(((window[:4] - first) ** 2).sum() + ((window[-4:] - last) ** 2).sum()) / np.sqrt(8 * square)
+    still = np.sqrt((_squares(rows[:4] - first).sum() + _squares(rows[-4:] - last).sum()) / (8 * square))
     return Mixture(
         difference=difference,
         likeness=likeness,
         length=length,
         centre=centre,
-        misfit=float(np.sqrt(misfits[best])),
+        misfit=misfit**0.5,
         jump=jump,
         unmixed=float(unmixed.mean()),
         uncomposed=float(nearer.mean()),
         contrast=float(contrasts[amid].mean() / ends),
         unrest=float(still),
     )
+
+
+def _squares(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the sum of squares of each row."""
+    summed: npt.NDArray[np.float32] = np.einsum("ij,ij->i", rows, rows)
+    return summed
 
 
 # Logistic regressions, one for each window length: weights of `Mixture.features` for a dissolve, and for a wipe. Fitted
@@ -153,6 +184,32 @@ _WEIGHTS: Final = {
 _KINDS: Final[tuple[Literal["dissolve", "wipe"], ...]] = ("dissolve", "wipe")
 
 
+class _Rows:
+    """The last `length` tiny frames as one window: written at two places, so that they always lie in order."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._at = 0
+        self._held: Window | None = None
+
+    def push(self, tiny: Plane) -> None:
+        """Take the next frame."""
+        if self._held is None:
+            numbers = np.zeros(2 * self._length, np.float32)
+            self._held = Window(np.zeros((2 * self._length, tiny.size), np.float32), numbers, numbers.copy())
+        mean, deviation = cv2.meanStdDev(tiny)
+        for at in (self._at, self._at + self._length):
+            self._held.rows[at] = tiny.ravel()
+            self._held.means[at], self._held.deviations[at] = mean[0][0], deviation[0][0]
+        self._at = (self._at + 1) % self._length
+
+    def latest(self) -> Window:
+        """Return the frames, the oldest first."""
+        assert self._held is not None
+        half = self._length // 2
+        return self._held.around(self._at + half, half)
+
+
 class Gradual:
     """Dissolves and wipes. `threshold` is the probability from which a transition is reported."""
 
@@ -161,7 +218,7 @@ class Gradual:
     def __init__(self, threshold: float = 0.5) -> None:
         self._threshold = threshold
         self._times: deque[float] = deque(maxlen=2 * _REACH + 1)
-        self._rows: deque[npt.NDArray[np.float32]] = deque(maxlen=2 * _REACH + 1)
+        self._rows = _Rows(2 * _REACH + 1)
         self._open: Transition | None = None
         self._next = 0
 
@@ -180,11 +237,11 @@ class Gradual:
 
     def consider(self, view: View) -> list[Transition]:
         """Take the next frame; return the transitions that are over, with their probabilities, faint ones too."""
-        self._rows.append(view.tiny.astype(np.float32).ravel())
+        self._rows.push(view.tiny)
         self._times.append(view.time_s)
         self._next = view.index + 1
         found: list[Transition] = []
-        if len(self._rows) == 2 * _REACH + 1 and view.index % _EVERY == 0:
+        if len(self._times) == 2 * _REACH + 1 and view.index % _EVERY == 0:
             seen = self._look(view.index - _REACH)
             held = self._open
             if held is not None and view.index - _REACH > held.end and (seen is None or seen.first > held.end):
@@ -201,12 +258,12 @@ class Gradual:
 
     def _look(self, middle: int) -> Transition | None:
         """Return the most probable transition around frame `middle`, or None."""
-        if float(np.abs(self._rows[0] - self._rows[-1]).mean()) < _MIN_DIFFERENCE / 2:
+        seen = self._rows.latest()
+        if float(cv2.norm(seen.rows[0], seen.rows[-1], cv2.NORM_L1)) / seen.rows[0].size < _MIN_DIFFERENCE / 2:
             return None
-        rows = np.stack(self._rows)
         best: Transition | None = None
         for half in _HALVES:
-            mixture = measure_mixture(rows[_REACH - half : _REACH + half + 1])
+            mixture = measure_mixture(seen.around(_REACH, half))
             if mixture is None or abs(mixture.centre) > half / 3:
                 continue
             scores = np.array(_WEIGHTS[half]) @ mixture.features()

@@ -18,18 +18,18 @@ class Thumbs:
     """The last `length` frames: small planes, 20 to 90 kB each."""
 
     def __init__(self, length: int) -> None:
-        self._held: deque[tuple[int, Plane, Plane, Plane, bool]] = deque(maxlen=length)
+        self._held: deque[View] = deque(maxlen=length)
 
     def push(self, view: View) -> None:
         """Keep the frame."""
-        self._held.append((view.index, view.y, view.u, view.v, view.bt709))
+        self._held.append(view)
 
     def frames(self, first: int, end: int) -> tuple[int, npt.NDArray[np.uint8]]:
         """Return the first frame number held within `first` to `end`, and the frames: uint8 (N, 27, 48, 3) RGB."""
-        chosen = [held for held in self._held if first <= held[0] < end]
-        pictures = [_thumb(y, u, v, bt709) for _, y, u, v, bt709 in chosen]
+        chosen = [view for view in self._held if first <= view.index < end]
+        pictures = [_thumb(view.y, view.u, view.v, view.bt709) for view in chosen]
         stack = np.stack(pictures) if pictures else np.zeros((0, HEIGHT, WIDTH, 3), np.uint8)
-        return (chosen[0][0] if chosen else first), stack
+        return (chosen[0].index if chosen else first), stack
 
 
 def _thumb(y: Plane, u: Plane, v: Plane, bt709: bool) -> npt.NDArray[np.uint8]:

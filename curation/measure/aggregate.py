@@ -1,19 +1,22 @@
-"""From what was measured of frames and pairs to the columns of a clip."""
+"""From what was noted of frames and pairs to the columns of a clip."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from curation.measure.borders import border_of
 from curation.measure.camera import classify
+from curation.measure.crop import Crop, crop_of, subtitle_rows
+from curation.measure.light import measure_light
+from curation.measure.texture import measure_sharpness
 from dataset.schema import MEASURES
 
 if TYPE_CHECKING:
     from curation.measure.flow import Flow
-    from curation.measure.meter import Look, Step
+    from curation.measure.observer import Look, Step
 
 __all__ = ["aggregate"]
 
@@ -22,8 +25,12 @@ _OVERLAY_AGREE: Final = 0.9
 
 def aggregate(steps: Sequence[Step], looks: Sequence[Look], flows: Sequence[Flow]) -> dict[str, Any]:
     """Return every measured column of one clip, in the schema's order; None where nothing could be measured."""
-    values = {**_motion(flows), **_steps(steps), **_texture(looks), **_light(looks), **_borders(looks)}
-    return {column.name: _rounded(values[column.name]) for column in MEASURES}
+    values: dict[str, Any] = dict.fromkeys(column.name for column in MEASURES)
+    values |= _steps(steps) | _camera(flows)
+    if looks:
+        crop = _crop(looks, flows, values)
+        values |= _motion(flows, crop) | _looks(looks, crop)
+    return {name: _rounded(value) for name, value in values.items()}
 
 
 def _rounded(value: Any) -> Any:
@@ -31,28 +38,58 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def _mean(values: Iterable[float | None]) -> float | None:
     known = [v for v in values if v is not None]
     return float(np.mean(known)) if known else None
 
 
-def _motion(flows: Sequence[Flow]) -> dict[str, Any]:
+def _spread(name: str, suffix: str, values: Iterable[float | None], parts: Sequence[str]) -> dict[str, float | None]:
+    """Return columns of the mean, and of those of min, p5, p50, p95 and max that `parts` names."""
+    known = np.array([v for v in values if v is not None])
+    shares = {"min": 0, "p5": 5, "p50": 50, "p95": 95, "max": 100}
+    out: dict[str, float | None] = {}
+    for part in parts:
+        column = f"{name}_{part}{suffix}" if part else name + suffix
+        if not known.size:
+            out[column] = None
+        else:
+            out[column] = float(np.percentile(known, shares[part]) if part in shares else known.mean())
+    return out
+
+
+def _crop(looks: Sequence[Look], flows: Sequence[Flow], values: dict[str, Any]) -> Crop:
+    """Find the crop, and note it, the borders and the band of subtitles among the values."""
+    height, width = looks[0].size
+    border = border_of([look.profile for look in looks])
+    band = subtitle_rows([f.still_edges for f in flows if f.still_edges is not None])
+    crop = crop_of(border, round(band * height), (height, width))
+    values |= {f"border_{side}_px": getattr(border, side) for side in ("left", "top", "right", "bottom")}
+    values |= {"subtitle_band_px": round(band * height)}
+    values |= {f"crop_{part}_px": getattr(crop, part) for part in ("x", "y", "width", "height")}
+    return crop
+
+
+def _camera(flows: Sequence[Flow]) -> dict[str, Any]:
     cameras = [f.camera for f in flows if f.camera is not None]
     named = classify(cameras)
-    means = [f.mean for f in flows]
     return {
-        "flow_mean_px_per_s": _mean(means),
-        "flow_p95_px_per_s": float(np.percentile(means, 95)) if means else None,
-        "moving_fraction": _mean([f.moving_fraction for f in flows]),
-        "object_motion_px_per_s": _mean([f.object_motion for f in flows]),
         "camera_motion": named[0] if named else None,
         "camera_confidence": named[1] * len(cameras) / len(flows) if named else None,
         "camera_dx_fraction_per_s": _mean([c.dx for c in cameras]),
         "camera_dy_fraction_per_s": _mean([c.dy for c in cameras]),
         "camera_zoom_per_s": _mean([c.zoom for c in cameras]),
         "camera_roll_deg_per_s": _mean([c.roll_deg for c in cameras]),
-        "flicker": _mean([f.flicker for f in flows]),
         "static_overlay_fraction": _overlay(flows),
+    }
+
+
+def _motion(flows: Sequence[Flow], crop: Crop) -> dict[str, Any]:
+    parts = [flow.inside(crop) for flow in flows]
+    return {
+        **_spread("flow", "_px_per_s", [m.mean for m in parts], ("mean", "min", "p50", "p95", "max")),
+        **_spread("object_motion", "_px_per_s", [m.object_motion for m in parts], ("", "p95")),
+        **_spread("moving_fraction", "", [m.moving_fraction for m in parts], ("", "max")),
+        **_spread("flicker", "", [m.flicker for m in parts], ("", "max")),
     }
 
 
@@ -63,54 +100,52 @@ def _overlay(flows: Sequence[Flow]) -> float | None:
     """
     if not flows:
         return None
-    maps = [np.unpackbits(np.frombuffer(f.still_edges, np.uint8)) for f in flows if f.moves and f.still_edges]
-    if not maps:
-        return 0.0
-    kept = np.mean(maps, axis=0) >= _OVERLAY_AGREE
-    return float(kept.sum() / flows[0].cells)
+    maps = [f.still_edges for f in flows if f.still_edges is not None]
+    return float((np.mean(maps, axis=0) >= _OVERLAY_AGREE).mean()) if maps else 0.0
 
 
 def _steps(steps: Sequence[Step]) -> dict[str, Any]:
+    changes = [s.change for s in steps if s.change is not None]
+    usual = max(float(np.median(changes)), 1.0) if changes else None
     return {
-        "frozen_fraction": _mean([float(s.frozen) for s in steps]),
-        "temporal_information": max((s.deviation for s in steps), default=None),
+        "frozen_fraction": _frozen(steps),
+        "jump_ratio": max(changes) / usual if usual is not None else None,
+        "temporal_information": max((s.deviation for s in steps if s.deviation is not None), default=None),
     }
 
 
-def _texture(looks: Sequence[Look]) -> dict[str, Any]:
-    def mean(get: Callable[[Look], float]) -> float | None:
-        return _mean([get(look) for look in looks])
+def _frozen(steps: Sequence[Step]) -> float | None:
+    """Return the share of frames that repeat the one before.
 
+    Where frames were left out between two that are equal, they are taken to be so too; between two that differ, as
+    many of them as among neighbours elsewhere.
+    """
+    if not steps:
+        return None
+    usual = _mean([float(s.frozen) for s in steps if s.deviation is not None]) or 0.0
+    frames = sum(s.frame - s.before for s in steps)
+    still = sum((s.frame - s.before) * (1.0 if s.frozen else usual * (s.deviation is None)) for s in steps)
+    return still / frames
+
+
+def _looks(looks: Sequence[Look], crop: Crop) -> dict[str, Any]:
+    sharp = [measure_sharpness(look.sharp[crop.inside(look.sharp.shape)]) for look in looks]
+    lights = []
+    for look in looks:
+        y, u, v = (plane[crop.inside(plane.shape)] for plane in look.small)
+        lights.append(measure_light((y, u, v), bt709=look.bt709))
     return {
-        "sharpness_laplacian": mean(lambda look: look.texture.laplacian),
-        "sharpness_tenengrad": mean(lambda look: look.texture.tenengrad),
-        "noise_sigma": mean(lambda look: look.texture.noise_sigma),
-        "blockiness": mean(lambda look: look.texture.blockiness),
-        "spatial_information": max((look.texture.spatial_information for look in looks), default=None),
-    }
-
-
-def _light(looks: Sequence[Look]) -> dict[str, Any]:
-    def mean(get: Callable[[Look], float]) -> float | None:
-        return _mean([get(look) for look in looks])
-
-    return {
-        "dark_clipped_fraction": mean(lambda look: look.light.dark),
-        "bright_clipped_fraction": mean(lambda look: look.light.bright),
-        "luma_mean": mean(lambda look: look.light.mean),
-        "contrast_rms": mean(lambda look: look.light.contrast),
-        "colourfulness": mean(lambda look: look.light.colourfulness),
-        "saturation_mean": mean(lambda look: look.light.saturation),
-        "warmth": mean(lambda look: look.light.warmth),
-        "entropy_bits": mean(lambda look: look.light.entropy),
-    }
-
-
-def _borders(looks: Sequence[Look]) -> dict[str, Any]:
-    border = border_of([look.profile for look in looks]) if looks else None
-    return {
-        "border_left_px": border.left if border else None,
-        "border_top_px": border.top if border else None,
-        "border_right_px": border.right if border else None,
-        "border_bottom_px": border.bottom if border else None,
+        **_spread("sharpness_laplacian", "", [s.laplacian for s in sharp], ("", "min", "max")),
+        "sharpness_tenengrad": _mean([s.tenengrad for s in sharp]),
+        "spatial_information": max(s.spatial_information for s in sharp),
+        "noise_sigma": _mean([look.noise_sigma for look in looks]),
+        "blockiness": _mean([look.blockiness for look in looks]),
+        "dark_clipped_fraction": _mean([light.dark for light in lights]),
+        "bright_clipped_fraction": _mean([light.bright for light in lights]),
+        **_spread("luma", "", [light.mean for light in lights], ("mean", "min", "max")),
+        "contrast_rms": _mean([light.contrast for light in lights]),
+        "colourfulness": _mean([light.colourfulness for light in lights]),
+        "saturation_mean": _mean([light.saturation for light in lights]),
+        "warmth": _mean([light.warmth for light in lights]),
+        "entropy_bits": _mean([light.entropy for light in lights]),
     }

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from curation.planes import Plane, View, area, yuv_to_rgb
+from curation.planes import Plane, Planes, area, yuv_to_rgb
 
 __all__ = ["Light", "measure_light"]
 
@@ -30,8 +30,8 @@ class Light:
     warmth: float
 
 
-def measure_light(view: View) -> Light:
-    """Measure one frame, on its small planes.
+def measure_light(planes: Planes, *, bt709: bool) -> Light:
+    """Measure small planes, or a part of them.
 
     `mean`, `contrast`: mean and standard deviation of luma, 8-bit levels of the stream (16 to 235 in most video).
     `dark`, `bright`: shares of pixels at luma <= 16 and >= 235, 0 to 1.
@@ -40,19 +40,20 @@ def measure_light(view: View) -> Light:
     `saturation`: mean distance of (U, V) from grey, 0 to 181 levels.
     `warmth`: mean V minus mean U (Cr minus Cb), levels; positive is warm.
     """
-    share = cv2.calcHist([view.y], [0], None, [256], [0, 256]).ravel().astype(np.float64) / view.y.size
+    luma, chroma_u, chroma_v = (np.ascontiguousarray(plane) for plane in planes)
+    share = cv2.calcHist([luma], [0], None, [256], [0, 256]).ravel().astype(np.float64) / luma.size
     mean = float(share @ _LEVELS)
     present = share[share > 0]
-    u = view.u.astype(np.float32) - 128
-    v = view.v.astype(np.float32) - 128
-    y = area(view.y, view.u.shape[1], view.u.shape[0])
+    u = chroma_u.astype(np.float32) - 128
+    v = chroma_v.astype(np.float32) - 128
+    y = area(luma, u.shape[1], u.shape[0])
     return Light(
         mean=mean,
         contrast=float(np.sqrt(max(0.0, share @ (_LEVELS - mean) ** 2))),
         dark=float(share[:17].sum()),
         bright=float(share[235:].sum()),
         entropy=float(-(present @ np.log2(present))),
-        colourfulness=_colourfulness(y, u, v, view.bt709),
+        colourfulness=_colourfulness(y, u, v, bt709),
         saturation=float(np.sqrt(u * u + v * v).mean()),
         warmth=float(v.mean() - u.mean()),
     )

@@ -9,48 +9,68 @@ from typing import Final
 import cv2
 import numpy as np
 
-from curation.planes import Plane, View, area
+from curation.planes import Plane, area
 
-__all__ = ["Texture", "measure_texture"]
+__all__ = ["Sharpness", "measure_blockiness", "measure_noise", "measure_sharpness", "reference_luma"]
 
 _REFERENCE_PX: Final = 360
+_WIDEST: Final = 8
+"""Heights: a picture that is wider is a strip, whose enlargement would have no end."""
 _NOISE_MASK: Final = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class Texture:
-    """Sharpness at a height of 360 px; noise and blockiness in source pixels. See `measure_texture`."""
+class Sharpness:
+    """See `measure_sharpness`."""
 
     laplacian: float
     tenengrad: float
     spatial_information: float
-    noise_sigma: float
-    blockiness: float
 
 
-def measure_texture(view: View) -> Texture:
-    """Measure one frame.
+def reference_luma(luma: Plane) -> Plane:
+    """Return the luma at a height of 360 px, where sharpness is measured; of a strip, its middle."""
+    height, width = luma.shape
+    most = max(1, _WIDEST * height)
+    first = max(0, width - most) // 2
+    luma = luma[:, first : first + most]
+    return area(luma, max(1, round(luma.shape[1] * _REFERENCE_PX / height)), _REFERENCE_PX)
 
-    `laplacian`: variance of the Laplacian of luma, 0 up, in squared levels (Pech-Pacheco 2000).
+
+def measure_sharpness(plane: Plane) -> Sharpness:
+    """Measure luma that is, or is a part of, a picture 360 px high.
+
+    So sources of any size compare; a smaller source is enlarged, and so is as soft as it would look.
+    `laplacian`: variance of the Laplacian, 0 up, in squared levels (Pech-Pacheco 2000).
     `tenengrad`: mean squared Sobel gradient, 0 up, in squared levels (Tenenbaum 1970).
     `spatial_information`: standard deviation of the Sobel magnitude, 0 up, in levels (ITU-T P.910).
-    All three at a height of 360 px, so that sources of any size compare; a smaller source is enlarged, and so is
-    as soft as it would look.
-    `noise_sigma`: standard deviation of the noise, 0 up, in levels, in source pixels (Immerkaer 1996).
-    `blockiness`: mean step across the edges of 8x8 blocks over the mean step elsewhere; 1 is none.
     """
-    luma = view.full()[0]
-    plane = area(luma, max(1, round(view.width_px * _REFERENCE_PX / view.height_px)), _REFERENCE_PX)
+    plane = np.ascontiguousarray(plane)
     laplacian = cv2.Laplacian(plane, cv2.CV_16S)
     gx, gy = cv2.spatialGradient(plane)
-    magnitude = cv2.magnitude(gx.astype(np.float32), gy.astype(np.float32))
-    return Texture(
+    tenengrad = (float(cv2.norm(gx, cv2.NORM_L2SQR)) + float(cv2.norm(gy, cv2.NORM_L2SQR))) / gx.size
+    mean = float(cv2.mean(cv2.magnitude(gx.astype(np.float32), gy.astype(np.float32)))[0])
+    return Sharpness(
         laplacian=float(cv2.meanStdDev(laplacian)[1][0][0]) ** 2,
-        tenengrad=(float(cv2.norm(gx, cv2.NORM_L2SQR)) + float(cv2.norm(gy, cv2.NORM_L2SQR))) / gx.size,
-        spatial_information=float(magnitude.std(dtype=np.float64)),
-        noise_sigma=_noise(_middle(luma, 360, 640)),
-        blockiness=_blockiness(_middle(luma, 720, 1280)),
+        tenengrad=tenengrad,
+        spatial_information=sqrt(max(0.0, tenengrad - mean * mean)),
     )
+
+
+def measure_noise(luma: Plane) -> float:
+    """Return the standard deviation of the noise, 0 up, in levels, in source pixels (Immerkaer 1996).
+
+    Of the picture's middle, 640x360 px at most: black borders hardly reach it.
+    """
+    return _noise(_middle(luma, 360, 640))
+
+
+def measure_blockiness(luma: Plane) -> float:
+    """Return the mean step across the edges of 8x8 blocks over the mean step elsewhere; 1 is none.
+
+    Of the picture's middle, 640x360 px at most: black borders hardly reach it.
+    """
+    return _blockiness(_middle(luma, 360, 640))
 
 
 def _middle(plane: Plane, height: int, width: int) -> Plane:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from curation.detectors import Cut
     from curation.ingestion import Ingested, detect_shots, ingest
     from curation.measure import Meter, measure_frames
+    from curation.spreading import plan_spans, scan
 
 __all__ = [
     "CurateConfig",
@@ -26,6 +27,8 @@ __all__ = [
     "encode_clip",
     "ingest",
     "measure_frames",
+    "plan_spans",
+    "scan",
 ]
 
 _HOMES = {
@@ -34,6 +37,7 @@ _HOMES = {
     "detectors": ("Cut",),
     "ingestion": ("Ingested", "detect_shots", "ingest"),
     "measure": ("Meter", "measure_frames"),
+    "spreading": ("plan_spans", "scan"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

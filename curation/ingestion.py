@@ -6,7 +6,7 @@ Nothing that a file can contain raises: a bad file is a row with status "quarant
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,8 @@ import media
 from curation.clips import Span
 from curation.config import CurateConfig, Decoding
 from curation.detectors import Cut, detect, make
-from curation.keyframes import Album, keyframe_rows
+from curation.keyframes import Album, keyframe_columns
 from curation.measure import Meter
-from curation.phash import phash
 from curation.planes import View, view_of_rgb
 from curation.skimming import pass_over
 from curation.splitting import Clocked, Splitter, split
@@ -44,12 +43,14 @@ def ingest(
     license: str | None = None,
     wall_limit_s: float | None = None,
     progress: Callable[[int, int], None] | None = None,
+    scanned: Iterable[View] | None = None,
 ) -> Ingested:
     """Probe, split and measure the video or still at `uri`.
 
     A bad file never raises: its row says quarantined, and why. A user's mistake does: an unknown detector
     (`UserError`), or one whose weights are missing (`MissingModelError`). A still gives one clip of kind "still".
     `progress(done, total)` is called with frames; the total is the header's word, 0 where it says nothing.
+    `scanned` are all its frames as `curation.scan` gave them, in order: the file is not decoded again.
     """
     config = config or CurateConfig()
     make(config.detector)  # a user's mistake is told before the file is opened
@@ -65,7 +66,7 @@ def ingest(
             if media.is_image(path):
                 clips = [_still(path, video, config)]
             else:
-                clips = _video(path, video, config, wall_limit_s, progress)
+                clips = _video(path, video, config, wall_limit_s, progress, scanned)
     except MediaError as error:
         video.update(status="quarantined", reason=error.reason, detail=error.detail)
         clips = []
@@ -87,12 +88,13 @@ def _video(
     config: CurateConfig,
     wall_limit_s: float | None,
     progress: Callable[[int, int], None] | None,
+    scanned: Iterable[View] | None,
 ) -> list[dict[str, Any]]:
     probe = media.probe(path, wall_limit_s=wall_limit_s)
     video.update(_probed(probe))
     clips: list[dict[str, Any]] = []
 
-    def run(views: Iterator[View]) -> Splitter:
+    def run(views: Iterable[View]) -> Splitter:
         clips.clear()
         splitter = Splitter(
             make(config.detector), config, lambda span, values: clips.append(_clip(video, span, values))
@@ -100,7 +102,7 @@ def _video(
         split(_counting(views, probe.frames_header or 0, progress), splitter)
         return splitter
 
-    splitter = pass_over(path, config.decode, run, wall_limit_s=wall_limit_s)
+    splitter = pass_over(path, config.decode, run, wall_limit_s=wall_limit_s) if scanned is None else run(scanned)
     clock = splitter.clock
     video.update(_counted(clock))
     video["cuts"] = [cut.row() for cut in splitter.cuts]
@@ -113,7 +115,7 @@ def _video(
     return clips
 
 
-def _counting(views: Iterator[View], total: int, progress: Callable[[int, int], None] | None) -> Iterator[View]:
+def _counting(views: Iterable[View], total: int, progress: Callable[[int, int], None] | None) -> Iterator[View]:
     for view in views:
         yield view
         if progress is not None:
@@ -135,7 +137,7 @@ def _still(path: Path, video: dict[str, Any], config: CurateConfig) -> dict[str,
     album.feed(view)
     chosen = album.choose(0, 1, 1)
     values = meter.values(0, 1)
-    values.update(keyframes=keyframe_rows(chosen, config.keyframe_quality), phash=phash(chosen[0].rgb()))
+    values.update(keyframe_columns(chosen, config.keyframe_quality))
     clip = _clip(video, Span(0, 0, 1, "start", "end"), values)
     clip.update(kind="still")
     return clip

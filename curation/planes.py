@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from curation.keyframes import Candidate
     from curation.measure.observer import Noted
     from media import Frame
 
@@ -37,6 +38,7 @@ Rgb = npt.NDArray[np.uint8]
 
 _SHORT_SIDE: Final = 120
 _TINY: Final = (32, 18)
+_THUMB: Final = (48, 27)
 _LIMITED_LUMA: Final = np.rint(16 + np.arange(256) * (219 / 255)).astype(np.uint8)
 _LIMITED_CHROMA: Final = np.rint(128 + (np.arange(256) - 128) * (224 / 255)).astype(np.uint8)
 
@@ -77,8 +79,8 @@ class View:
     """
 
     __slots__ = (
-        "_between", "_planes", "_small", "_tiny", "bt709", "change", "duration_s", "height_px", "index",
-        "mapped", "noted", "second", "time_s", "width_px",
+        "_between", "_planes", "_small", "_thumb", "_tiny", "bt709", "candidate", "change", "duration_s",
+        "height_px", "index", "mapped", "noted", "second", "seen", "time_s", "width_px",
     )  # fmt: skip
 
     def __init__(
@@ -101,19 +103,18 @@ class View:
         self.change: float | None = None
         self.second = False
         """Whether it was decoded for a second look, which is for detectors only: no measure depends on it."""
+        self.seen = between is None
+        """Whether it was decoded."""
         self.noted: Noted | None = None
-        """What was noted of it, where somebody else saw it pass."""
+        self.candidate: Candidate | None = None
+        """What was noted and taken of it, where somebody else saw it pass (`noted` is not None then)."""
         self.mapped = False
         """Whether `full()` gives other tones or lines than the small planes: of HDR and of interlaced frames."""
         self._small = small
         self._planes = planes
         self._between = between
         self._tiny: Plane | None = None
-
-    @property
-    def seen(self) -> bool:
-        """Whether the frame was decoded."""
-        return self._between is None
+        self._thumb: Rgb | None = None
 
     @property
     def y(self) -> Plane:
@@ -141,6 +142,36 @@ class View:
                 self._tiny = area(self.y, *_TINY)
         return self._tiny
 
+    @property
+    def thumb(self) -> Rgb:
+        """The picture as TransNetV2 wants to see it: (27, 48, 3)."""
+        if self._thumb is None:
+            if self._between is not None:
+                before, after, share = self._between
+                self._thumb = _mixed(before.thumb, after.thumb, share)
+            else:
+                y, u, v = (area(plane, *_THUMB) for plane in self._made())
+                self._thumb = yuv_to_rgb(y, u, v, bt709=self.bt709)
+        return self._thumb
+
+    def sealed(self, *, planes: bool) -> View:
+        """Return a copy fit to travel: with its pictures of 32x18 and 48x27, without the decoder's memory.
+
+        Without `planes` the small ones stay behind too.
+        """
+        copy = View(
+            self.index,
+            self.time_s,
+            self.duration_s,
+            (self.height_px, self.width_px),
+            self._made() if planes else None,
+            bt709=self.bt709,
+        )
+        copy._tiny, copy._thumb = self.tiny, self.thumb
+        for name in ("change", "mapped", "second", "seen", "noted", "candidate"):
+            setattr(copy, name, getattr(self, name))
+        return copy
+
     def full(self) -> Planes:
         """Return the full planes, limited range, chroma at its own size; an error after `release`."""
         if self._planes is None:
@@ -157,7 +188,8 @@ class View:
 
     def _made(self) -> Planes:
         if self._small is None:
-            assert self._between is not None
+            if self._between is None:
+                raise ValueError(f"frame {self.index} has travelled without its planes")
             before, after, share = self._between
             mixed = [_mixed(getattr(before, name), getattr(after, name), share) for name in ("y", "u", "v")]
             self._small = mixed[0], mixed[1], mixed[2]

@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.config import PseudoConfig
-from curation.keyframes import Album, keyframe_rows
+from curation.keyframes import Album, keyframe_columns
 from curation.measure import Meter
-from curation.phash import phash
 from curation.planes import Rgb, view_of_rgb
 from dataset.schema import BASE_TABLES
 from media.errors import UserError
@@ -213,8 +212,7 @@ def _row(uri: str, video_id: str, image: Rgb, motion: str, config: PseudoConfig,
         shot=0,
         cut_in="start",
         cut_out="end",
-        phash=phash(chosen[len(chosen) // 2].rgb()),
-        keyframes=keyframe_rows(chosen, 88),
+        **keyframe_columns(chosen, 88),
         motion=motion,
         motion_speed_per_s=speed_per_s(motion, frames, fps, travel=config.travel_fraction, roll_deg=config.roll_deg),
         affine=path.reshape(-1, 6).tolist(),

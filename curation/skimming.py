@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 import media
-from curation.detectors.change import change_score
+from curation.detectors.change import LEAST_CUT, change_score
 from curation.planes import View, view_between, view_of_frame
 from media import FrameIndex
 
@@ -37,8 +37,6 @@ T = TypeVar("T")
 _BIG: Final = 2.5
 _NEIGHBOURS: Final = 24
 _LOOK_AROUND: Final = 2
-_MIN_CHANGE: Final = 5.0
-"""As for a hard cut (`detectors.abrupt`): no boundary changes less."""
 _OUTSTANDING: Final = 1.5
 
 
@@ -111,7 +109,7 @@ def skimmed_views(
     `wanted` is `worth_decoding(index)`, if it is there already.
     """
     end = index.frames if end is None else end
-    wanted = worth_decoding(index) if wanted is None else wanted
+    wanted = worth_decoding(index) if wanted is None else wanted.copy()
     wanted[[first, end - 1]] = True
     gaps: deque[_Gap] = deque()
     before: View | None = None
@@ -163,7 +161,7 @@ def _filled(gaps: deque[_Gap], at: int, path: Path, index: FrameIndex) -> Iterat
 def _suspicious(gaps: deque[_Gap], at: int) -> bool:
     """Return whether more happens in the gap than goes on around it: enough for a boundary."""
     gap = gaps[at]
-    if gap.change < _MIN_CHANGE:
+    if gap.change < LEAST_CUT:
         return False
     around = [
         gaps[i].rate

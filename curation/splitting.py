@@ -13,12 +13,11 @@ import numpy.typing as npt
 from curation.clips import LONG, Shot, Span, divide, lawful, lead
 from curation.config import CurateConfig
 from curation.detectors import Cut, Detector
-from curation.keyframes import Album, keyframe_rows
+from curation.keyframes import Album, keyframe_columns
 from curation.measure import Meter
-from curation.phash import phash
 from curation.planes import View
 
-__all__ = ["Clocked", "Splitter", "split"]
+__all__ = ["Clocked", "Splitter", "candidates_every_s", "sampling", "split"]
 
 _CANDIDATES_PER_MAX = 20
 
@@ -58,6 +57,16 @@ class Clocked:
         return np.append(np.asarray(self.starts, np.float64), self.end_s)
 
 
+def sampling(config: CurateConfig) -> tuple[float, float]:
+    """Return looks and pairs a second: every clip must hold a look, however short clips may be."""
+    return max(config.looks_per_s, 1 / (0.9 * config.min_clip_s)), config.flow_pairs_per_s
+
+
+def candidates_every_s(config: CurateConfig) -> float:
+    """Return the time between candidates for keyframes: every clip must hold some."""
+    return min(config.min_clip_s / 2, config.max_clip_s / _CANDIDATES_PER_MAX)
+
+
 class Splitter:
     """Feeds every frame to the detector, the meter and the album, and turns settled frames into clips.
 
@@ -69,11 +78,8 @@ class Splitter:
         self._detector = detector
         self._config = config
         self._emit = emit
-        # Every clip must hold a look and some candidates, however short clips may be.
-        self._meter = Meter(max(config.looks_per_s, 1 / (0.9 * config.min_clip_s)), config.flow_pairs_per_s)
-        self._album = Album(
-            config.keyframe_height_px, min(config.min_clip_s / 2, config.max_clip_s / _CANDIDATES_PER_MAX)
-        )
+        self._meter = Meter(*sampling(config))
+        self._album = Album(config.keyframe_height_px, candidates_every_s(config))
         self._first = 0
         self._shot = 0
         self._cut_in = "start"
@@ -130,8 +136,7 @@ class Splitter:
         span = Span(span.shot, start, span.end, span.cut_in, span.cut_out)
         values = self._meter.values(span.first, span.end)
         chosen = self._album.choose(span.first, span.end, self._config.keyframes)
-        values["keyframes"] = keyframe_rows(chosen, self._config.keyframe_quality)
-        values["phash"] = phash(chosen[len(chosen) // 2].rgb()) if chosen else None
+        values |= keyframe_columns(chosen, self._config.keyframe_quality)
         self._emit(span, values)
 
     def _start_of(self, span: Span) -> int:

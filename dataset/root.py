@@ -28,10 +28,13 @@ from dataset.parts import ROW_GROUP_BYTES, is_part, part_name, serialise, to_tab
 from dataset.schema import BASE_TABLES, arrow_schema, expert_schema, grade_schema
 from media.errors import BackendError, CorruptionError, DatasetError
 
-__all__ = ["GROUPS", "MARKER", "Root", "open_root", "schema_of"]
+__all__ = ["GROUPS", "MARKER", "SCRATCH", "Root", "open_root", "schema_of"]
 
 MARKER: Final = "dataset.json"
 """The file that makes a folder a dataset; it holds the version of the layout."""
+
+SCRATCH: Final = "scratch"
+"""The folder for what one stage hands to the next; nothing below it is part of the dataset."""
 
 GROUPS: Final = ("experts", "selections", "shards", "grades")
 """Tables that come in named sets: `experts/<name>`, `shards/<name>` ..."""
@@ -128,6 +131,14 @@ class Root:
             finally:
                 temporary.unlink(missing_ok=True)
 
+    def remove(self, folder: str) -> None:
+        """Remove the folder `folder` below `SCRATCH`, with what is in it; it need not be there."""
+        if folder.partition("/")[0] != SCRATCH:
+            raise ValueError(f"{folder} is not below {SCRATCH}/")
+        with self.storage(folder):
+            if self.filesystem.get_file_info(self.location(folder)).type == pafs.FileType.Directory:
+                self.filesystem.delete_dir(self.location(folder))
+
     def write_run(self, run: Mapping[str, Any]) -> str:
         """Write `runs/<run_id>.json`, replacing what this run wrote before, and return the run's id."""
         run_id = str(run["run_id"])
@@ -210,6 +221,12 @@ class Root:
                 return None
             with self.filesystem.open_input_stream(self.location(name)) as stream:
                 return bytes(stream.read())
+
+    def size(self, name: str) -> int | None:
+        """Return the size in bytes of the file `name`, relative to the root; None if there is none."""
+        with self.storage(name):
+            info = self.filesystem.get_file_info(self.location(name))
+        return int(info.size) if info.type == pafs.FileType.File else None
 
     def runs(self) -> list[dict[str, Any]]:
         """Return what the runs left, oldest first."""

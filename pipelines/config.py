@@ -58,6 +58,12 @@ class EngineConfig(_Section):
     workers: int | None = Field(
         None, ge=1, description="actors for each stage; default: one a core. More than the cluster has cores is refused"
     )
+    span_s: float = Field(
+        120.0,
+        gt=0,
+        description="a video at least twice as long is spread over the workers, in spans of about this length, "
+        "when there are fewer files than workers; the rows are the same",
+    )
     wall_limit_s: float = Field(600.0, gt=0, description="one file's time limit; beyond it the file is quarantined")
 
 

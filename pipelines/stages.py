@@ -6,9 +6,10 @@ of the dataset it reads by clip id, so that an item is a few strings and nothing
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import curation
 import media
 from captioning.backends import BackendConfig
 from curation.config import CurateConfig, PseudoConfig
+from curation.planes import View
 from curation.quarantine import quarantined_row
 from dataset import open_root, schema_of
 from dataset.shards import shard_row
@@ -25,7 +27,7 @@ from media.errors import MediaError, RushesError
 from pipelines.config import ShardConfig
 from pipelines.engine import Item, Part
 
-__all__ = ["Augment", "Caption", "Experts", "Ingest", "Shard", "still_id"]
+__all__ = ["Augment", "Caption", "Experts", "Ingest", "Scan", "Shard", "still_id"]
 
 
 INGEST_MEMORY_MB = 8192
@@ -40,8 +42,68 @@ def still_id(video_id: str) -> str:
     return f"{video_id}:0-1"
 
 
+def ingest_scanned(uri: str, config: CurateConfig, root: str, scans: Sequence[str], **known: Any) -> curation.Ingested:
+    """Run `curation.ingest`, over the frames that other workers noted where they left any, by their files' names."""
+    if scans:
+        found = _frames_of(root, scans)
+        if found is not None:
+            return curation.ingest(uri, config, scanned=found, **known)
+    return curation.ingest(uri, config, **known)
+
+
+def _frames_of(root: str, scans: Sequence[str]) -> Iterator[View] | None:
+    """Return the frames of all spans, one span in memory at a time; None where one could not be scanned."""
+    place = open_root(root)
+    if any(place.size(name) is None for name in scans):
+        return None
+
+    def frames() -> Iterator[View]:
+        for name in scans:
+            data = place.read_bytes(name)
+            if data is None:
+                raise MediaError("unreadable", f"{name}: gone from the dataset's scratch folder")
+            yield from pickle.loads(data)
+
+    return frames()
+
+
+class Scan:
+    """A span of a long video -> its frames, noted, in a file that `Ingest` puts together. Items: uri, first, end, scan.
+
+    A span that cannot be scanned leaves no file: the video is then read as a whole, which finds the reason.
+    """
+
+    def __init__(self, *, root: str, curate: CurateConfig, wall_limit_s: float, run_id: str) -> None:
+        self._root = open_root(root)
+        self._config = curate
+        self._wall_limit_s = wall_limit_s
+        self._guard = media.Guard(memory_mb=INGEST_MEMORY_MB)
+
+    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
+        """Scan each span."""
+        notes = []
+        for item in items:
+            try:
+                with media.local_copy(item["uri"]) as path:
+                    data = self._guard.run(
+                        scan_span, path, item["first"], item["end"], self._config, limit_s=self._wall_limit_s
+                    )
+                self._root.write_bytes(item["scan"], data)
+            except MediaError as error:
+                notes.append(f"{item['uri']}, frames {item['first']} to {item['end']}: {error}; it is read as a whole")
+        return [], notes
+
+
+def scan_span(path: Path, first: int, end: int, config: CurateConfig) -> bytes:
+    """Return the frames of a span as bytes; a file whose pictures are not as promised is MediaError("undecodable")."""
+    try:
+        return pickle.dumps(curation.scan(path, first, end, config), protocol=5)
+    except media.SkimError as error:
+        raise MediaError("undecodable", str(error)) from error
+
+
 class Ingest:
-    """A source -> its row in `videos` and its clips. Items: uri, source, license.
+    """A source -> its row in `videos` and its clips. Items: uri, source, license, scans (of `Scan`, may be missing).
 
     Sources are food that nobody vouches for, so each is read in a guarded child process, one to a stage, which is
     killed `grace_s` after `wall_limit_s` (the ordinary limit, looked at between packets) or above `memory_mb`. The
@@ -51,12 +113,14 @@ class Ingest:
     def __init__(
         self,
         *,
+        root: str,
         curate: CurateConfig,
         wall_limit_s: float,
         run_id: str,
         grace_s: float = 10.0,
         memory_mb: int | None = INGEST_MEMORY_MB,
     ) -> None:
+        self._root = root
         self._config = curate
         self._wall_limit_s = wall_limit_s
         self._run_id = run_id
@@ -67,7 +131,7 @@ class Ingest:
         """Ingest each source; a bad one is a quarantined row and a note."""
         parts, notes = [], []
         for item in items:
-            got = self._ingest(item["uri"], {"source": item.get("source"), "license": item.get("license")})
+            got = self._ingest(item)
             # Clips first: a kill between the two leaves the source without its row, so it is ingested again,
             # under the same part names.
             parts.append(Part("clips", got.clips, schema_of("clips"), got.video["video_id"]))
@@ -76,13 +140,17 @@ class Ingest:
                 notes.append(f"quarantined {item['uri']}: {got.video['reason']} ({got.video['detail']})")
         return parts, notes
 
-    def _ingest(self, uri: str, rights: Mapping[str, Any]) -> curation.Ingested:
-        known = {**rights, "run_id": self._run_id}
+    def _ingest(self, item: Item) -> curation.Ingested:
+        uri = item["uri"]
+        known: dict[str, Any] = {"source": item.get("source"), "license": item.get("license"), "run_id": self._run_id}
+        scans = item.get("scans", [])
         try:
             return self._guard.run(
-                curation.ingest,
+                ingest_scanned,
                 uri,
                 self._config,
+                self._root,
+                scans,
                 wall_limit_s=self._wall_limit_s,
                 limit_s=self._wall_limit_s + self._grace_s,
                 **known,

@@ -21,12 +21,14 @@ from captioning.backends import BackendConfig
 from curation.config import PseudoConfig
 from curation.select import Funnel, Rules, load_rules
 from dataset import Root, new_run, query
+from dataset.root import SCRATCH
 from media.errors import ConfigError, DatasetError
 from pipelines import stages
 from pipelines.config import RunConfig, ShardConfig
 from pipelines.engine import Engine, Item, StageSpec, make_engine
 from pipelines.progress import Reporter
 from pipelines.sources import expand
+from pipelines.spans import spread
 
 __all__ = [
     "Work",
@@ -217,8 +219,13 @@ def ingest(work: Work, config: RunConfig, *, title: str = "ingest, split and mea
         for uri in expand(source.uris)
         if uri not in have
     ]
-    kwargs = {"curate": config.curate, "wall_limit_s": config.engine.wall_limit_s}
+    kwargs = {"root": work.place, "curate": config.curate, "wall_limit_s": config.engine.wall_limit_s}
+    scratch = f"{SCRATCH}/{work.run_id}"
+    fewer = len(items) < work.engine.workers
+    if fewer and (spans := spread(items, scratch, config.engine.span_s, config.engine.wall_limit_s)):
+        _drive(work, stages.Scan, kwargs, spans, 1, "spans", title="long videos, in spans", numbered=False)
     _drive(work, stages.Ingest, kwargs, items, 1, "files", title=title, numbered=numbered)
+    work.root.remove(scratch)
 
 
 def run_experts(

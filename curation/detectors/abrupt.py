@@ -14,7 +14,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from curation.detectors.change import change_score, histogram, histogram_distance, mean_difference
+from curation.detectors.change import LEAST_CUT, change_score, histogram, histogram_distance, mean_difference
 from curation.detectors.fades import likeness
 from curation.planes import Plane, View, halve
 
@@ -22,7 +22,6 @@ __all__ = ["LOOKAHEAD", "Abrupt", "Evidence"]
 
 LOOKAHEAD: Final = 4
 """Frames after the one judged that must have been seen: a flash is over by then."""
-_MIN_CHANGE: Final = 5.0
 _MIN_RATIO: Final = 1.8
 
 
@@ -91,7 +90,7 @@ class Abrupt:
             return None
         changes = list(self._changes)
         change = changes[at]
-        if change < _MIN_CHANGE:
+        if change < LEAST_CUT:
             return None
         around = [c for i, c in enumerate(changes) if i != at and i >= 1 and abs(i - at) <= 3]
         ratio = change / max(float(np.mean(around)) if around else 0.0, 1.0)

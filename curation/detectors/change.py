@@ -10,10 +10,12 @@ import numpy.typing as npt
 
 from curation.planes import Plane, View
 
-__all__ = ["CHROMA_WEIGHT", "change_score", "histogram", "histogram_distance", "mean_difference"]
+__all__ = ["CHROMA_WEIGHT", "LEAST_CUT", "change_score", "histogram", "histogram_distance", "mean_difference"]
 
 CHROMA_WEIGHT: Final = 1.5
 """Chroma spans fewer levels than luma; with this weight both count about equally on ordinary footage."""
+LEAST_CUT: Final = 5.0
+"""A smaller change score from one frame to the next is no hard cut, whatever else speaks for one."""
 
 
 def mean_difference(a: Plane, b: Plane) -> float:

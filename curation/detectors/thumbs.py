@@ -1,4 +1,4 @@
-"""The last frames as TransNetV2 wants to see them, kept small and converted only when they are asked for."""
+"""The last frames as TransNetV2 wants to see them, made only when they are asked for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-from curation.planes import Plane, View, area, yuv_to_rgb
+from curation.planes import View
 
-__all__ = ["HEIGHT", "WIDTH", "Thumbs"]
-
-WIDTH, HEIGHT = 48, 27
+__all__ = ["Thumbs"]
 
 
 class Thumbs:
@@ -27,10 +25,5 @@ class Thumbs:
     def frames(self, first: int, end: int) -> tuple[int, npt.NDArray[np.uint8]]:
         """Return the first frame number held within `first` to `end`, and the frames: uint8 (N, 27, 48, 3) RGB."""
         chosen = [view for view in self._held if first <= view.index < end]
-        pictures = [_thumb(view.y, view.u, view.v, view.bt709) for view in chosen]
-        stack = np.stack(pictures) if pictures else np.zeros((0, HEIGHT, WIDTH, 3), np.uint8)
+        stack = np.stack([view.thumb for view in chosen]) if chosen else np.zeros((0, 27, 48, 3), np.uint8)
         return (chosen[0].index if chosen else first), stack
-
-
-def _thumb(y: Plane, u: Plane, v: Plane, bt709: bool) -> npt.NDArray[np.uint8]:
-    return yuv_to_rgb(area(y, WIDTH, HEIGHT), area(u, WIDTH, HEIGHT), area(v, WIDTH, HEIGHT), bt709=bt709)

@@ -79,24 +79,27 @@ class Pair:
     """
 
     def __init__(self, start: View) -> None:
-        self.start = start
-        self.following: View | None = None
+        self.index = start.index
+        self.time_s = start.time_s
+        self.y = start.y
+        self.following: Plane | None = None
         self._slope: float | None = None
 
     def complete(self, view: View) -> bool:
         """Take the next frame; return whether the pair ends with it."""
-        self.following = self.following or view
-        seconds = view.time_s - self.start.time_s
+        if self.following is None:
+            self.following = view.y
+        seconds = view.time_s - self.time_s
         if seconds + 1e-9 < _SHORTEST_S:
             return False
-        return seconds + 1e-9 >= _LONGEST_S or self._gone_px(view) >= _TARGET_PX
+        return seconds + 1e-9 >= _LONGEST_S or self._gone_px(view.y) >= _TARGET_PX
 
-    def _gone_px(self, view: View) -> float:
-        y = self.start.y
+    def _gone_px(self, now: Plane) -> float:
+        y = self.y
         if self._slope is None:
             across = cv2.norm(y[:, 1:], y[:, :-1], cv2.NORM_L1) + cv2.norm(y[1:], y[:-1], cv2.NORM_L1)
             self._slope = float(across) / y.size
-        return float(cv2.norm(y, view.y, cv2.NORM_L1)) / y.size / max(self._slope, 0.5)
+        return float(cv2.norm(y, now, cv2.NORM_L1)) / y.size / max(self._slope, 0.5)
 
 
 class FlowMeter:
@@ -113,9 +116,9 @@ class FlowMeter:
 
     def measure(self, pair: Pair, last: View) -> Flow:
         """Measure a pair that is complete with the frame `last`."""
-        before, after = pair.start.y, last.y
-        following = (pair.following or last).y
-        seconds = last.time_s - pair.start.time_s
+        before, after = pair.y, last.y
+        following = after if pair.following is None else pair.following
+        seconds = last.time_s - pair.time_s
         field = np.ascontiguousarray(self.field(before, after)[THIN, THIN])
         per_s = REFERENCE_PX / before.shape[0] / seconds
         speed = cv2.magnitude(field[..., 0], field[..., 1])
@@ -126,7 +129,7 @@ class FlowMeter:
             model_speed = cv2.magnitude(*cv2.split(fit[1]))
         moves = float((speed * per_s > _MOVING_PX_PER_S).mean()) > 0.5
         return Flow(
-            first=pair.start.index,
+            first=pair.index,
             last=last.index,
             camera=fit[0] if fit is not None else None,
             speed=speed * per_s,

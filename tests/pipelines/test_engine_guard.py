@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-import curation
 import media
 from curation import CurateConfig
 from dataset import open_root
 from media.errors import MissingModelError, RushesError, UserError
+from pipelines import stages
 from pipelines.engine import LocalEngine, StageSpec
 from pipelines.stages import Ingest
 from tests import hostile, videos
@@ -44,7 +44,7 @@ def lacks_a_model(uri: str, *_: Any, **__: Any) -> None:
 def rows(folder: Path, uris: list[str], **how: Any) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Run the stage over `uris` as the local engine does; return the rows of `videos` by address, and the notes."""
     root = open_root(str(folder / "dataset"), create=True)
-    kwargs = {"curate": CONFIG, "wall_limit_s": 1.0, "run_id": "r", "grace_s": 0.5, **how}
+    kwargs = {"root": root.uri, "curate": CONFIG, "wall_limit_s": 1.0, "run_id": "r", "grace_s": 0.5, **how}
     items = [[{"uri": uri, "source": "us", "license": "CC0-1.0"}] for uri in uris]
     reports = list(LocalEngine().run(StageSpec(Ingest, root.uri, kwargs), items))
     return {row["uri"]: row for row in root.read("videos").to_pylist()}, [n for r in reports for n in r.notes]
@@ -62,7 +62,7 @@ def rows(folder: Path, uris: list[str], **how: Any) -> tuple[dict[str, dict[str,
 def test_a_reader_that_fails_costs_one_row(
     reader: Callable[..., None], reason: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(curation, "ingest", reader)
+    monkeypatch.setattr(stages, "ingest_scanned", reader)
     path = hostile.written(tmp_path, "a.mp4", hostile.base())
     got, notes = rows(tmp_path, [str(path)])
     row = got[str(path)]
@@ -74,7 +74,7 @@ def test_a_reader_that_fails_costs_one_row(
 
 
 def test_what_is_no_files_fault_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(curation, "ingest", lacks_a_model)
+    monkeypatch.setattr(stages, "ingest_scanned", lacks_a_model)
     with pytest.raises(MissingModelError, match="weights"):
         rows(tmp_path, ["a.mp4"])
     monkeypatch.undo()

@@ -70,7 +70,7 @@ class CurateConfig(BaseModel):
         ge=0,
         description="a clip may begin up to this much later, on the sharpest frame looked at; 0 keeps the shot's first",
     )
-    flow_pairs_per_s: float = Field(default=3.0, gt=0, le=30, description="frame pairs whose optical flow is measured")
+    flow_pairs_per_s: float = Field(default=2.0, gt=0, le=30, description="frame pairs whose optical flow is measured")
     looks_per_s: float = Field(
         default=1.0, gt=0, le=30, description="frames whose sharpness, noise and colour are measured"
     )

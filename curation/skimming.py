@@ -35,7 +35,7 @@ CONTEXT_S: Final = 2.0
 T = TypeVar("T")
 
 _BIG: Final = 2.5
-_NEIGHBOURS: Final = 24
+_NEIGHBOURS: Final = 12
 _LOOK_AROUND: Final = 2
 _OUTSTANDING: Final = 1.5
 

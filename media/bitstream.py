@@ -55,8 +55,9 @@ def droppable(codec: str, packet: Packet[av.VideoStream], extradata: bytes) -> b
     be left out (`temporal_layer`). Of other codecs none is.
     """
     if codec == "h264":
-        slices = [unit[0] for unit in _units(packet, extradata, codec) if unit[0] & 31 in _H264_SLICES]
-        return bool(slices) and not any(header >> 5 & 3 for header in slices)
+        # All slices of a picture agree (7.4.1), so the first tells.
+        header = next((unit[0] for unit in _units(packet, extradata, codec) if unit[0] & 31 in _H264_SLICES), 0x60)
+        return not header >> 5 & 3
     if codec == "hevc":
         kinds = [unit[0] >> 1 & 63 for unit in _units(packet, extradata, codec)]
         slices = [kind for kind in kinds if kind in _HEVC_SLICES]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["aggregate"]
 
 _OVERLAY_AGREE: Final = 0.9
+_SHARES: Final = {"min": 0.0, "p5": 0.05, "p50": 0.5, "p95": 0.95, "max": 1.0}
 
 
 def aggregate(steps: Sequence[Step], looks: Sequence[Look], flows: Sequence[Flow]) -> dict[str, Any]:
@@ -45,15 +46,16 @@ def _mean(values: Iterable[float | None]) -> float | None:
 
 def _spread(name: str, suffix: str, values: Iterable[float | None], parts: Sequence[str]) -> dict[str, float | None]:
     """Return columns of the mean, and of those of min, p5, p50, p95 and max that `parts` names."""
-    known = np.array([v for v in values if v is not None])
-    shares = {"min": 0, "p5": 5, "p50": 50, "p95": 95, "max": 100}
+    known = np.sort([v for v in values if v is not None])
     out: dict[str, float | None] = {}
     for part in parts:
         column = f"{name}_{part}{suffix}" if part else name + suffix
         if not known.size:
             out[column] = None
+        elif part in _SHARES:
+            out[column] = float(np.interp(_SHARES[part] * (known.size - 1), np.arange(known.size), known))
         else:
-            out[column] = float(np.percentile(known, shares[part]) if part in shares else known.mean())
+            out[column] = float(known.mean())
     return out
 
 

@@ -24,7 +24,7 @@ THIN: Final = slice(2, None, 4)
 """The rows and columns at which the flow is read: DIS interpolates between them anyway."""
 _TEXTURE: Final = 12.0
 _LEAST_TEXTURE: Final = 3.0
-_MAX_POINTS: Final = 1000
+_MAX_POINTS: Final = 600
 _ROUNDS: Final = 2
 _OUTSIDE: Final = -1e4
 _DAMPING: Final = 1e-3 * np.eye(4, dtype=np.float32)

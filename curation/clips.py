@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from math import ceil
 from typing import Final
 
@@ -13,7 +13,18 @@ import numpy.typing as npt
 
 from curation.detectors.base import Cut
 
-__all__ = ["LONG", "Shot", "Span", "divide", "lawful", "lead", "shots_of_cuts"]
+__all__ = [
+    "LONG",
+    "Shot",
+    "Span",
+    "divide",
+    "lawful",
+    "lead",
+    "shots_of_cuts",
+    "window_end",
+    "window_start",
+    "windows",
+]
 
 Times = Sequence[float] | npt.NDArray[np.float64]
 
@@ -65,7 +76,7 @@ def lead(times_s: Times, first: int, max_s: float) -> int | None:
     """
     if times_s[-1] - times_s[first] <= LONG * max_s:
         return None
-    return max(first + 1, int(np.searchsorted(times_s, times_s[first] + max_s + 1e-9, side="right")) - 1)
+    return window_end(times_s, first, max_s)
 
 
 def divide(times_s: Times, shot: Shot, min_s: float, max_s: float) -> list[Span]:
@@ -90,6 +101,34 @@ def divide(times_s: Times, shot: Shot, min_s: float, max_s: float) -> list[Span]
         for i, (first, end) in enumerate(pairwise(edges))
         if lawful(times_s, first, end, min_s, max_s)
     ]
+
+
+def windows(times_s: Times, shot: Shot, min_s: float, max_s: float, stride_s: float, number: int = 0) -> list[Span]:
+    """Return a clip of `max_s` every `stride_s` of one shot, from window `number` on, in order.
+
+    The last may be shorter, if it is long enough; none begins after one that reaches the shot's end. `times_s` as in
+    `lead`, up to at least `shot.end`.
+    """
+    spans: list[Span] = []
+    for at in count(number):
+        first = window_start(times_s, shot.first, at, stride_s)
+        if first >= shot.end or (spans and spans[-1].end == shot.end):
+            break
+        end = min(shot.end, window_end(times_s, first, max_s))
+        if lawful(times_s, first, end, min_s, max_s):
+            cut_in = shot.cut_in if at == 0 else "split"
+            spans.append(Span(shot.index, first, end, cut_in, shot.cut_out if end == shot.end else "split"))
+    return spans
+
+
+def window_start(times_s: Times, shot_first: int, number: int, stride_s: float) -> int:
+    """Return the first frame of a shot's window of that number."""
+    return int(np.searchsorted(times_s, times_s[shot_first] + number * stride_s - 1e-9, side="left"))
+
+
+def window_end(times_s: Times, first: int, max_s: float) -> int:
+    """Return where a window of `max_s` from frame `first` on ends; at least a frame later."""
+    return max(first + 1, int(np.searchsorted(times_s, times_s[first] + max_s + 1e-9, side="right")) - 1)
 
 
 def lawful(times_s: Times, first: int, end: int, min_s: float, max_s: float) -> bool:

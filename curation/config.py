@@ -62,6 +62,24 @@ class CurateConfig(BaseModel):
     )
     min_clip_s: float = Field(default=1.0, gt=0, description="shots shorter than this give no clip")
     max_clip_s: float = Field(default=10.0, gt=0, description="longer shots are divided evenly into clips no longer")
+    division: Literal["even", "stride"] = Field(
+        default="even",
+        description="how a shot longer than max_clip_s is divided: even gives the fewest pieces of equal length, "
+        "stride a piece of max_clip_s every stride_s",
+    )
+    stride_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="with stride: from the start of a piece to that of the next; below max_clip_s they overlap, above "
+        "it they leave something out; default: max_clip_s",
+    )
+    stitch_likeness: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="a boundary whose two sides are at least this alike, by the tagger's features, is no boundary: the "
+        "shot goes on; 0 never stitches, 0.6 lies between pieces of one shot and different scenes",
+    )
     keyframes: int = Field(default=3, ge=1, le=16, description="JPEG keyframes kept per clip, at even positions")
     keyframe_height_px: int = Field(default=360, ge=32, le=1080, description="keyframes are scaled down to this height")
     keyframe_quality: int = Field(default=88, ge=30, le=100, description="JPEG quality of the keyframes")

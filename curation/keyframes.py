@@ -105,6 +105,12 @@ class Album:
         """Let go of the candidates of frames below `before`."""
         self._held = [c for c in self._held if c.frame >= before]
 
+    def around(self, frame: int, end_frame: int) -> tuple[Candidate, Candidate] | None:
+        """Return the candidates nearest to a boundary, before `frame` and from `end_frame` on; None if one lacks."""
+        before = [c for c in self._held if c.frame < frame]
+        after = [c for c in self._held if c.frame >= end_frame]
+        return (before[-1], after[0]) if before and after else None
+
     def choose(self, first: int, end: int, count: int) -> list[Candidate]:
         """Return up to `count` candidates of frames `first` to `end`, at even positions, in order."""
         inside = [c for c in self._held if first <= c.frame < end]

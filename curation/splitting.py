@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from curation.clips import LONG, Shot, Span, divide, lawful, lead
+import media
+from curation.clips import Span
 from curation.config import CurateConfig
 from curation.detectors import Cut, Detector
+from curation.division import OpenShot
 from curation.keyframes import Album, keyframe_columns
 from curation.measure import Meter
 from curation.planes import View
@@ -80,9 +82,7 @@ class Splitter:
         self._emit = emit
         self._meter = Meter(*sampling(config))
         self._album = Album(config.keyframe_height_px, candidates_every_s(config))
-        self._first = 0
-        self._shot = 0
-        self._cut_in = "start"
+        self._shot = OpenShot(0, 0, "start", config)
         self.cuts: list[Cut] = []
         self.clock = Clocked(array("d"))
 
@@ -98,37 +98,49 @@ class Splitter:
     def finish(self) -> None:
         """Take the end of the video."""
         self._settle(self._detector.finish())
-        if self.clock.frames > self._first:
+        if self.clock.frames > self._shot.start:
             self._close(self.clock.frames, self.clock.frames, "end")
 
     def _settle(self, cuts: Iterable[Cut]) -> None:
         for cut in cuts:
-            self.cuts.append(cut)
-            self._close(cut.frame, cut.end_frame, cut.kind)
+            stitched = self._same_scene(cut)
+            self.cuts.append(replace(cut, stitched=stitched))
+            if not stitched:
+                self._close(cut.frame, cut.end_frame, cut.kind)
+
+    def _same_scene(self, cut: Cut) -> bool:
+        """Return whether the candidates for keyframes on either side of the cut are as alike as the config asks."""
+        if not self._config.stitch_likeness:
+            return False
+        sides = self._album.around(cut.frame, cut.end_frame)
+        if sides is None:
+            return False
+        from experts.pictures import embed_pictures
+
+        # From the sealed picture: a worker may have sent nothing else.
+        quality = self._config.keyframe_quality
+        before, after = embed_pictures([media.decode_jpeg(side.picture(quality).jpeg) for side in sides])
+        return float(before @ after) >= self._config.stitch_likeness
 
     def _close(self, end: int, resume: int, kind: str) -> None:
         """End the open shot at `end`; the next begins at `resume`."""
-        if end > self._first:
-            shot = Shot(self._shot, self._first, end, self._cut_in, kind)
-            for span in divide(self.clock.edges(), shot, self._config.min_clip_s, self._config.max_clip_s):
+        shot, number = self._shot, self._shot.index
+        if end > shot.start:
+            for span in shot.close(self.clock.edges(), end, kind):
                 self._give(span)
-            self._shot += 1
-        self._first, self._cut_in = max(self._first, resume), kind
+            number += 1
+        self._shot = OpenShot(number, max(shot.start, resume), kind, self._config)
         self._forget()
 
     def _give_leads(self) -> None:
         """Give clips from the front of a shot so long that its end cannot change them."""
         settled = min(self._detector.settled, self.clock.frames)
-        if settled <= self._first or self.clock.starts[settled - 1] - self.clock.starts[self._first] <= (
-            LONG * self._config.max_clip_s
-        ):
+        first = self._shot.first
+        if settled <= first or self.clock.starts[settled - 1] - self.clock.starts[first] <= self._config.max_clip_s:
             return
-        edges = np.asarray(self.clock.starts[:settled], np.float64)
-        end = lead(edges, self._first, self._config.max_clip_s)
-        if end is not None:
-            if lawful(edges, self._first, end, self._config.min_clip_s, self._config.max_clip_s):
-                self._give(Span(self._shot, self._first, end, self._cut_in, "split"))
-            self._first, self._cut_in = end, "split"
+        for span in self._shot.early(np.asarray(self.clock.starts[:settled], np.float64)):
+            self._give(span)
+        if self._shot.first > first:
             self._forget()
 
     def _give(self, span: Span) -> None:
@@ -149,8 +161,8 @@ class Splitter:
         return self._meter.sharpest(span.first, max(span.first + 1, min(until, span.end)))
 
     def _forget(self) -> None:
-        self._meter.forget(self._first)
-        self._album.forget(self._first)
+        self._meter.forget(self._shot.first)
+        self._album.forget(self._shot.first)
 
 
 def split(views: Iterable[View], splitter: Splitter) -> None:

@@ -99,11 +99,14 @@ class EfficientNetLite0(nn.Module):
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return network.eval()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits of prepared pictures."""
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the classes are told from: float [N, 1280]."""
         x = functional.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
-        x = functional.relu6(self._bn1(self._conv_head(x)))
-        logits: Tensor = self._fc(x.mean(dim=(2, 3)))
+        return functional.relu6(self._bn1(self._conv_head(x))).mean(dim=(2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of prepared pictures."""
+        logits: Tensor = self._fc(self.features(x))
         return logits

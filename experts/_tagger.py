@@ -40,6 +40,17 @@ class Tagger:
             row[:] = self._memo.get(frame, self._look)
         return rows
 
+    def embeddings(self, frames: Sequence[Rgb]) -> _Floats:
+        """Return [N, 1280], a row of unit length for each picture: near for pictures of one scene."""
+        from experts._efficientnet import prepare
+
+        if not frames:
+            return np.zeros((0, 1280), np.float32)
+        with inference(self._threads):
+            features = self._network.features(prepare(np.stack([_resize(frame) for frame in frames])))
+            rows: _Floats = (features / features.norm(dim=1, keepdim=True)).numpy()
+        return rows
+
     def _look(self, frame: Rgb) -> _Floats:
         from experts._efficientnet import prepare
 

@@ -18,7 +18,8 @@ class Cut:
     """A shot boundary.
 
     The shot before ends at `frame` (half-open) and the next begins at `end_frame`: equal for a hard cut, and for
-    a gradual one the frames between belong to no shot. `score` is the detector's confidence, 0 to 1.
+    a gradual one the frames between belong to no shot. `score` is the detector's confidence, 0 to 1. `stitched` says
+    that both sides show the same, so that the shot was taken to go on.
     """
 
     frame: int
@@ -27,6 +28,7 @@ class Cut:
     kind: CutKind
     score: float
     detector: str
+    stitched: bool = False
 
     def row(self) -> dict[str, Any]:
         """Return the cut as an element of the column `videos.cuts`."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from curation.measure.borders import border_of
 from curation.measure.camera import classify
-from curation.measure.crop import Crop, crop_of, subtitle_rows
+from curation.measure.crop import Crop, crop_of, subtitle_band
+from curation.measure.flow import CELL_PX
 from curation.measure.light import measure_light
 from curation.measure.texture import measure_sharpness
 from dataset.schema import MEASURES
@@ -63,7 +64,8 @@ def _crop(looks: Sequence[Look], flows: Sequence[Flow], values: dict[str, Any]) 
     """Find the crop, and note it, the borders and the band of subtitles among the values."""
     height, width = looks[0].size
     border = border_of([look.profile for look in looks])
-    band = subtitle_rows([f.still_edges for f in flows if f.still_edges is not None])
+    maps = [f.still_edges for f in flows if f.still_edges is not None]
+    band = subtitle_band(maps, CELL_PX / looks[0].small[0].shape[0], border.bottom / height)
     crop = crop_of(border, round(band * height), (height, width))
     values |= {f"border_{side}_px": getattr(border, side) for side in ("left", "top", "right", "bottom")}
     values |= {"subtitle_band_px": round(band * height)}

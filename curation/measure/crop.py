@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from curation.measure.borders import Border
 
-__all__ = ["Crop", "crop_of", "subtitle_rows"]
+__all__ = ["Crop", "crop_of", "subtitle_band"]
 
 _BOTTOM: Final = 0.35
 """Subtitles are looked for in this share of the picture, and their band is no higher than `_MAX_BAND` of it."""
-_MAX_BAND: Final = 0.25
+_MAX_BAND: Final = 0.3
 _RUN: Final = 0.12
 _USUAL: Final = 0.5
 _LEAST: Final = 0.3
@@ -59,22 +59,27 @@ def crop_of(border: Border, band_px: int, size: tuple[int, int]) -> Crop:
     return Crop(border.left, border.top, kept_width, kept_height, size)
 
 
-def subtitle_rows(maps: Sequence[npt.NDArray[np.bool_]]) -> float:
+def subtitle_band(maps: Sequence[npt.NDArray[np.bool_]], cell: float, border: float = 0.0) -> float:
     """Return the height of the band of subtitles at the bottom, as a share of the picture; 0 where there is none.
 
-    `maps` (rows, columns) are those of pairs of frames in which the picture moves: cells that hold edges and keep
-    still. A row is one of subtitles if in half of them an eighth of its width keeps still in one piece.
+    `maps` (rows, columns) are those of pairs of frames in which the picture moves: cells, `cell` of its height each,
+    that hold edges and keep still. A row is one of subtitles if in half of them an eighth of its width keeps still in
+    one piece. The row above the first of them goes too: letters reach into it. `border` is the share that is black
+    border, whose edge keeps still as well.
     """
     if not maps:
         return 0.0
     rows, columns = maps[0].shape
     run = max(3, ceil(_RUN * columns))
     written = np.mean([_longest_runs(cells) >= run for cells in maps], axis=0) >= _USUAL
+    if border:
+        written[max(0, int((1 - border) / cell) - 1) :] = False
     low = np.flatnonzero(written[int(rows * (1 - _BOTTOM)) :])
     if not low.size:
         return 0.0
-    top = int(rows * (1 - _BOTTOM)) + int(low[0])
-    return (rows - top) / rows if rows - top <= _MAX_BAND * rows else 0.0
+    top = int(rows * (1 - _BOTTOM)) + int(low[0]) - 1
+    band = 1 - top * cell
+    return band if band <= _MAX_BAND else 0.0
 
 
 def _longest_runs(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

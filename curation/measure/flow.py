@@ -13,7 +13,7 @@ from curation.measure.camera import THIN, Camera, fit_camera
 from curation.measure.crop import Crop
 from curation.planes import Plane, View
 
-__all__ = ["REFERENCE_PX", "SMALLEST_PX", "Flow", "FlowMeter", "Motion", "Pair"]
+__all__ = ["CELL_PX", "REFERENCE_PX", "SMALLEST_PX", "Flow", "FlowMeter", "Motion", "Pair"]
 
 REFERENCE_PX: Final = 360
 """Speeds are given in pixels of a picture this high."""
@@ -26,7 +26,8 @@ _MOVING_PX_PER_S: Final = 6.0
 _STILL_PX_PER_S: Final = 4.0
 _LEAST_STILL: Final = 0.05
 _EDGE: Final = 24.0
-_CELL: Final = 8
+CELL_PX: Final = 8
+"""Side of the cells in which edges that keep still are looked for, in pixels of the small plane."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,11 +145,11 @@ def _still_edges(before: Plane, after: Plane, expected: npt.NDArray[np.float32])
 
     `expected` is the speed, in px/s, that the camera's motion gives: the middle of a zoom keeps still by itself.
     """
-    rows, columns = before.shape[0] // _CELL, before.shape[1] // _CELL
+    rows, columns = before.shape[0] // CELL_PX, before.shape[1] // CELL_PX
     if rows == 0 or columns == 0:
         return None
     size = (columns, rows)
-    box = slice(0, rows * _CELL), slice(0, columns * _CELL)
+    box = slice(0, rows * CELL_PX), slice(0, columns * CELL_PX)
     kernel = np.ones((3, 3), np.uint8)
     edges = cv2.morphologyEx(before[box], cv2.MORPH_GRADIENT, kernel)
     edge = cv2.resize(edges, size, interpolation=cv2.INTER_AREA)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.clips import LONG, Shot, divide, lead, shots_of_cuts
+from curation.clips import LONG, Shot, divide, lead, shots_of_cuts, windows
+from curation.config import CurateConfig
 from curation.detectors import Cut
+from curation.division import OpenShot
 
 MIN_S, MAX_S = 1.0, 4.0
 
@@ -91,6 +94,7 @@ def test_a_long_shot_is_divided_evenly(frames: int) -> None:
     assert len(lengths) == -(-frames // 100)
 
 
+@settings(deadline=None)
 @given(timelines(most=1500), st.integers(1, 40))
 def test_a_shot_clipped_while_it_runs_gives_the_clips_of_the_whole(edges: npt.NDArray[np.float64], step: int) -> None:
     """What `lead` gives early, seeing only some of the frames, `divide` gives knowing all of them."""
@@ -114,3 +118,36 @@ def test_one_frame_longer_than_the_maximum_is_no_clip() -> None:
 def test_the_minimum_is_counted_to_the_frame(frames: int) -> None:
     edges = np.arange(frames + 1) / 25
     assert len(divide(edges, shot_of(edges), MIN_S, MAX_S)) == (frames >= 25)
+
+
+@given(timelines(), st.floats(0.3, 9.0))
+def test_windows_lie_on_their_stride_and_inside_the_shot(edges: npt.NDArray[np.float64], stride_s: float) -> None:
+    shot = shot_of(edges)
+    spans = windows(edges, shot, MIN_S, MAX_S, stride_s)
+    assert all(shot.first <= s.first < s.end <= shot.end for s in spans)
+    assert all(MIN_S - 1e-6 <= edges[s.end] - edges[s.first] <= MAX_S + 1e-6 for s in spans)
+    longest_frame = float(np.diff(edges).max())
+    for span in spans:
+        beyond = (edges[span.first] - edges[shot.first]) % stride_s
+        assert min(beyond, stride_s - beyond) <= longest_frame + 1e-6
+    assert sum(s.end == shot.end for s in spans) <= 1
+    if spans and spans[-1].end == shot.end:
+        assert spans[-1].cut_out == "fade"
+
+
+@settings(deadline=None)
+@given(timelines(most=700), st.integers(1, 40), st.floats(0.3, 9.0), st.sampled_from(["even", "stride"]))
+def test_a_shot_that_runs_gives_the_clips_of_the_whole(
+    edges: npt.NDArray[np.float64], step: int, stride_s: float, division: Any
+) -> None:
+    config = CurateConfig(min_clip_s=MIN_S, max_clip_s=MAX_S, division=division, stride_s=stride_s)
+    running = OpenShot(0, 0, "hard", config)
+    found = []
+    for known in range(step, len(edges) - 1, step):
+        found += running.early(edges[: known + 1])
+    found += running.close(edges, len(edges) - 1, "fade")
+    shot = Shot(0, 0, len(edges) - 1, "hard", "fade")
+    whole = windows(edges, shot, MIN_S, MAX_S, stride_s) if division == "stride" else divide(edges, shot, MIN_S, MAX_S)
+    assert [(s.first, s.end, s.cut_in, s.cut_out) for s in found] == [
+        (s.first, s.end, s.cut_in, s.cut_out) for s in whole
+    ]

@@ -12,6 +12,7 @@ from PIL import Image
 import curation
 import media
 from curation import CurateConfig, PseudoConfig, clip_frames, encode_clip, pseudo
+from curation.cutting import encode_clips
 from media import MediaError
 from tests.curation.pictures import moving, photograph
 from tests.videos import numbered_frames, read_number, write_video
@@ -78,6 +79,34 @@ def test_clips_are_scaled_down_on_demand(
     config = PseudoConfig(motions=("tilt_up",), frames=3)
     (row,) = pseudo.pseudo_clips(str(still), "v" * 32, media.load_still(still), config, run_id="r")
     assert encode_clip(row, still, max_height=max_height).height_px == max_height
+
+
+@pytest.mark.parametrize("mode", ["exact", "copy", "reference"])
+def test_clips_of_one_source_are_cut_together(mode: media.CutMode, clips: list[dict[str, Any]], video: Path) -> None:
+    backwards = clips[::-1]
+    outcomes = dict(encode_clips(backwards, video, mode=mode))
+    assert sorted(outcomes) == list(range(len(clips)))
+    for place, clip in enumerate(backwards):
+        assert outcomes[place] == encode_clip(clip, video, mode=mode)
+        assert outcomes[place].mode == mode  # type: ignore[union-attr]
+
+
+def test_a_clip_that_fails_leaves_the_others(clips: list[dict[str, Any]], video: Path) -> None:
+    beyond = {**clips[-1], "first_frame": 70, "end_frame": 90}
+    outcomes = dict(encode_clips([beyond, *clips], video))
+    assert isinstance(outcomes.pop(0), MediaError)
+    assert all(isinstance(outcome, media.Encoded) for outcome in outcomes.values())
+
+
+@pytest.mark.parametrize("mode", ["copy", "reference"])
+def test_what_is_rendered_is_encoded_whatever_the_mode(mode: media.CutMode, still: Path) -> None:
+    config = PseudoConfig(motions=("pan_left",), frames=6, height_px=64)
+    (row,) = pseudo.pseudo_clips(str(still), "v" * 32, media.load_still(still), config, run_id="r")
+    encoded = encode_clip(row, still, mode=mode)
+    assert encoded == encode_clip(row, still)
+    assert encoded.mode == "exact"
+    assert encoded.psnr_db is not None
+    assert encoded.psnr_db > 30
 
 
 def test_a_source_that_changed_is_not_cut_quietly(clips: list[dict[str, Any]], tmp_path: Path) -> None:

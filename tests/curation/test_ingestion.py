@@ -17,6 +17,7 @@ from PIL import Image
 import curation
 import media
 from curation import CurateConfig, Ingested
+from curation.detectors import Cut
 from curation.keyframes import Album, even_positions
 from curation.splitting import Splitter
 from dataset import schema_of
@@ -324,3 +325,48 @@ def test_real_footage_is_cut_where_people_see_cuts(footage: Any) -> None:
     bunny = ingest(by_name["bigbuckbunny.mp4"], CurateConfig())
     assert bunny.video["cuts"] == []
     assert [(c["first_frame"], c["end_frame"]) for c in bunny.clips] == [(0, 132)]
+
+
+def test_long_shots_can_be_cut_by_a_stride(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", moving(18, 150, "pan_right", width=96, height=64))
+    config = CONFIG.model_copy(update={"min_clip_s": 0.5, "max_clip_s": 2.0, "division": "stride", "stride_s": 1.0})
+    clips = ingest(path, config).clips
+    assert [(c["first_frame"], c["end_frame"]) for c in clips] == [(k, k + 50) for k in range(0, 101, 25)]
+    assert [c["cut_in"] for c in clips] == ["start", "split", "split", "split", "split"]
+    assert {c["shot"] for c in clips} == {0}
+
+
+class Told:
+    """A detector that was told where the cuts are, and says so ten frames later."""
+
+    name = "told"
+
+    def __init__(self, frames: list[int]) -> None:
+        self._frames = frames
+        self.settled = 0
+
+    def feed(self, view: Any) -> list[Cut]:
+        self.settled = max(0, view.index - 9)
+        return [self._cut(view.index - 10)] if view.index - 10 in self._frames else []
+
+    def finish(self) -> list[Cut]:
+        return []
+
+    def _cut(self, frame: int) -> Cut:
+        return Cut(frame, frame, frame / 25, "hard", 1.0, self.name)
+
+
+def test_a_boundary_with_the_same_scene_on_both_sides_is_stitched(
+    tmp_path: Path, footage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stretch of frames is missing in the midst of a shot: the detector sees a jump, the eye the same place."""
+    bikes = next(path for path in footage.videos if path.name == "bikes.mp4")
+    frames = [frame.rgb(136) for frame in media.decode(bikes)]
+    path = write_video(tmp_path / "a.mp4", [*frames[187:212], *frames[217:242], *frames[76:126]])
+    monkeypatch.setattr("curation.ingestion.make", lambda name: Told([25, 50]))
+    config = CurateConfig(min_clip_s=0.4, max_clip_s=10)
+    apart = ingest(path, config)
+    assert [(cut["frame"], cut["stitched"]) for cut in apart.video["cuts"]] == [(25, False), (50, False)]
+    together = ingest(path, config.model_copy(update={"stitch_likeness": 0.6}))
+    assert [(cut["frame"], cut["stitched"]) for cut in together.video["cuts"]] == [(25, True), (50, False)]
+    assert [(c["first_frame"], c["end_frame"]) for c in together.clips] == [(0, 50), (50, 100)]

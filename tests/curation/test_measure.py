@@ -304,3 +304,59 @@ def test_hashes_of_unrelated_pictures_are_far_apart() -> None:
     assert min(apart) > 12
     assert 26 < np.mean(apart) < 38
     assert all(0 <= h < 2**64 for h in hashes)
+
+
+def subtitled(frames: list[Rgb], top: int = 152) -> list[Rgb]:
+    """Write still, bright strokes into the lowest sixth of the pictures, as subtitles are."""
+    marked = [frame.copy() for frame in frames]
+    for frame in marked:
+        for x in range(70, 250, 6):
+            frame[top : top + 14, x : x + 2] = 250
+            frame[top : top + 14, x + 2 : x + 4] = 5
+    return marked
+
+
+def test_a_band_of_subtitles_is_left_out_of_the_crop() -> None:
+    frames = moving(50, 50, "pan_right", 0.4)
+    plain, marked = measure_frames(frames, 25), measure_frames(subtitled(frames), 25)
+    assert plain["subtitle_band_px"] == 0
+    assert (plain["crop_width_px"], plain["crop_height_px"]) == (320, 180)
+    assert 28 <= marked["subtitle_band_px"] <= 38
+    assert marked["crop_height_px"] == 180 - marked["subtitle_band_px"]
+    assert (marked["crop_x_px"], marked["crop_y_px"], marked["crop_width_px"]) == (0, 0, 320)
+
+
+@pytest.mark.parametrize("bars", [(0, 40), (60, 0), (30, 24)])
+def test_what_depends_on_the_crop_is_measured_inside_it(bars: tuple[int, int]) -> None:
+    """A picture with bars around it measures like the picture, in all but its borders."""
+    columns, rows = bars
+    frames = [np.maximum(f, 40) for f in moving(51, 30, "pan_left", 0.3, 320, 180)]
+    boxed = [np.pad(f, ((rows, rows), (columns, columns), (0, 0))) for f in frames]
+    scale = (180 + 2 * rows) / 180
+    inside, whole = measure_frames(boxed, 25), measure_frames(frames, 25)
+    assert [inside[f"crop_{part}_px"] for part in ("x", "y", "width", "height")] == [columns, rows, 320, 180]
+    for name in ("luma_mean", "contrast_rms", "entropy_bits", "colourfulness", "saturation_mean"):
+        assert inside[name] == pytest.approx(whole[name], rel=0.03), name
+    assert inside["dark_clipped_fraction"] == pytest.approx(whole["dark_clipped_fraction"], abs=0.01)
+    # Speeds are those of a picture 360 px high, bars and all.
+    assert inside["flow_mean_px_per_s"] * scale == pytest.approx(whole["flow_mean_px_per_s"], rel=0.06)
+    assert inside["moving_fraction"] == pytest.approx(whole["moving_fraction"], abs=0.05)
+    assert inside["camera_motion"] == whole["camera_motion"] == "pan left"
+
+
+def test_quantiles_are_in_order() -> None:
+    values = measure_frames([*moving(52, 40, "pan_right", 0.1), *moving(52, 40, "pan_right", 0.5)], 25)
+    flows = [values[f"flow_{part}_px_per_s"] for part in ("min", "p50", "p95", "max")]
+    assert flows == sorted(flows)
+    assert flows[0] <= values["flow_mean_px_per_s"] <= flows[-1]
+    assert values["luma_min"] <= values["luma_mean"] <= values["luma_max"]
+    laplacian = values["sharpness_laplacian"]
+    assert values["sharpness_laplacian_min"] <= laplacian <= values["sharpness_laplacian_max"]
+    assert values["moving_fraction"] <= values["moving_fraction_max"]
+
+
+def test_a_missing_stretch_of_frames_is_a_jump() -> None:
+    frames = moving(53, 60, "pan_right", 0.3)
+    smooth = measure_frames(frames[:50], 25)["jump_ratio"]
+    assert smooth < 1.6
+    assert measure_frames([*frames[:20], *frames[40:]], 25)["jump_ratio"] > 3 * smooth

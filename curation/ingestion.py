@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import media
+from curation.clipfile import ClipStore
 from curation.clips import Span
 from curation.config import CurateConfig, Decoding
 from curation.detectors import Cut, detect, make
@@ -28,7 +29,10 @@ __all__ = ["Ingested", "detect_shots", "ingest"]
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What one source gave: its row of `videos`, and its rows of `clips` (none when it is quarantined)."""
+    """What one source gave: its row of `videos`, and its rows of `clips`: none of them when it is quarantined.
+
+    `clips` is empty as well where the rows went elsewhere (`into`).
+    """
 
     video: dict[str, Any]
     clips: list[dict[str, Any]] = field(default_factory=list)
@@ -44,13 +48,15 @@ def ingest(
     wall_limit_s: float | None = None,
     progress: Callable[[int, int], None] | None = None,
     scanned: Iterable[View] | None = None,
+    into: ClipStore | None = None,
 ) -> Ingested:
     """Probe, split and measure the video or still at `uri`.
 
     A bad file never raises: its row says quarantined, and why. A user's mistake does: an unknown detector
     (`UserError`), or one whose weights are missing (`MissingModelError`). A still gives one clip of kind "still".
     `progress(done, total)` is called with frames; the total is the header's word, 0 where it says nothing.
-    `scanned` are all its frames as `curation.scan` gave them, in order: the file is not decoded again.
+    `scanned` are all its frames as `curation.scan` gave them, in order: the file is not decoded again. The rows of
+    clips go `into` a store as they come, if one is given: a long video has many, each with its pictures.
     """
     config = config or CurateConfig()
     make(config.detector)  # a user's mistake is told before the file is opened
@@ -59,17 +65,18 @@ def ingest(
         video_id=_id_of_address(uri), uri=uri, media="video", status="ok", source=source, license=license, run_id=run_id
     )
     clips: list[dict[str, Any]] = []
+    store: ClipStore = clips if into is None else into
     try:
         with media.local_copy(uri) as path:
             video["size_bytes"] = path.stat().st_size
             video["video_id"] = media.content_id(path)
             if media.is_image(path):
-                clips = [_still(path, video, config)]
+                store.append(_still(path, video, config))
             else:
-                clips = _video(path, video, config, wall_limit_s, progress, scanned)
+                _video(path, video, config, store, wall_limit_s, progress, scanned)
     except MediaError as error:
         video.update(status="quarantined", reason=error.reason, detail=error.detail)
-        clips = []
+        store.clear()
     return Ingested(video, clips)
 
 
@@ -86,19 +93,22 @@ def _video(
     path: Path,
     video: dict[str, Any],
     config: CurateConfig,
+    store: ClipStore,
     wall_limit_s: float | None,
     progress: Callable[[int, int], None] | None,
     scanned: Iterable[View] | None,
-) -> list[dict[str, Any]]:
+) -> None:
     probe = media.probe(path, wall_limit_s=wall_limit_s)
     video.update(_probed(probe))
-    clips: list[dict[str, Any]] = []
 
     def run(views: Iterable[View]) -> Splitter:
-        clips.clear()
-        splitter = Splitter(
-            make(config.detector), config, lambda span, values: clips.append(_clip(video, span, values))
-        )
+        def emit(span: Span, values: dict[str, Any]) -> None:
+            clip = _clip(video, span, values)
+            _time(clip, splitter.clock)
+            store.append(clip)
+
+        store.clear()
+        splitter = Splitter(make(config.detector), config, emit)
         split(_counting(views, probe.frames_header or 0, progress), splitter)
         return splitter
 
@@ -110,9 +120,6 @@ def _video(
         raise MediaError(
             "too_short", f"{clock.frames} frames, {clock.end_s:.3f} s; the shortest clip is {config.min_clip_s:g} s"
         )
-    for clip in clips:
-        _time(clip, clock)
-    return clips
 
 
 def _counting(views: Iterable[View], total: int, progress: Callable[[int, int], None] | None) -> Iterator[View]:

@@ -13,7 +13,7 @@ import os
 import pickle
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -53,8 +53,11 @@ class Report:
 class Stage(Protocol):
     """A stage: one batch of items in, parts out."""
 
-    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
-        """Return the rows to write, in the order to write them, and notes for the user."""
+    def __call__(self, items: Sequence[Item]) -> tuple[Iterable[Part], list[str]]:
+        """Return the rows to write, in the order to write them, and notes for the user.
+
+        The notes are read when the parts are written, so that parts may be made as they are asked for.
+        """
         ...
 
 

@@ -12,7 +12,7 @@ __all__ = ["spread"]
 
 
 def spread(items: Sequence[Item], scratch: str, span_s: float, wall_limit_s: float) -> list[Item]:
-    """Return items of `stages.Scan` for the videos at least twice as long as `span_s`.
+    """Return items of `ingesting.Scan` for the videos at least twice as long as `span_s`.
 
     Each of `items` that has such spans is told, under `scans`, the names of the files that they will leave in the
     folder `scratch` of the dataset. A file that cannot be read is left to be told in its own row.

@@ -6,8 +6,6 @@ of the dataset it reads by clip id, so that an item is a few strings and nothing
 
 from __future__ import annotations
 
-import pickle
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,23 +13,18 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-import curation
 import media
 from captioning.backends import BackendConfig
-from curation.config import CurateConfig, PseudoConfig
-from curation.planes import View
-from curation.quarantine import quarantined_row
+from curation.config import PseudoConfig
+from curation.cutting import encode_clips
 from dataset import open_root, schema_of
 from dataset.shards import shard_row
-from media.errors import MediaError, RushesError
+from media.errors import MediaError
 from pipelines.config import ShardConfig
 from pipelines.engine import Item, Part
 
-__all__ = ["Augment", "Caption", "Experts", "Ingest", "Scan", "Shard", "still_id"]
+__all__ = ["Augment", "Caption", "Experts", "Shard", "still_id"]
 
-
-INGEST_MEMORY_MB = 8192
-"""What reading one file may hold: above what the largest pictures that codecs allow ask for, below what ends a node."""
 
 HEAVY = ("keyframes", "affine")
 """Columns of `clips` that a stage reads only when it looks at pictures."""
@@ -40,136 +33,6 @@ HEAVY = ("keyframes", "affine")
 def still_id(video_id: str) -> str:
     """Return the clip id of a still: a clip of one frame."""
     return f"{video_id}:0-1"
-
-
-def ingest_scanned(uri: str, config: CurateConfig, root: str, scans: Sequence[str], **known: Any) -> curation.Ingested:
-    """Run `curation.ingest`, over the frames that other workers noted where they left any, by their files' names."""
-    if scans:
-        found = _frames_of(root, scans)
-        if found is not None:
-            return curation.ingest(uri, config, scanned=found, **known)
-    return curation.ingest(uri, config, **known)
-
-
-def _frames_of(root: str, scans: Sequence[str]) -> Iterator[View] | None:
-    """Return the frames of all spans, one span in memory at a time; None where one could not be scanned."""
-    place = open_root(root)
-    if any(place.size(name) is None for name in scans):
-        return None
-
-    def frames() -> Iterator[View]:
-        for name in scans:
-            data = place.read_bytes(name)
-            if data is None:
-                raise MediaError("unreadable", f"{name}: gone from the dataset's scratch folder")
-            yield from pickle.loads(data)
-
-    return frames()
-
-
-class Scan:
-    """A span of a long video -> its frames, noted, in a file that `Ingest` puts together. Items: uri, first, end, scan.
-
-    A span that cannot be scanned leaves no file: the video is then read as a whole, which finds the reason.
-    """
-
-    def __init__(self, *, root: str, curate: CurateConfig, wall_limit_s: float, run_id: str) -> None:
-        self._root = open_root(root)
-        self._config = curate
-        self._wall_limit_s = wall_limit_s
-        self._guard = media.Guard(memory_mb=INGEST_MEMORY_MB)
-
-    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
-        """Scan each span."""
-        notes = []
-        for item in items:
-            try:
-                with media.local_copy(item["uri"]) as path:
-                    data = self._guard.run(
-                        scan_span, path, item["first"], item["end"], self._config, limit_s=self._wall_limit_s
-                    )
-                self._root.write_bytes(item["scan"], data)
-            except MediaError as error:
-                notes.append(f"{item['uri']}, frames {item['first']} to {item['end']}: {error}; it is read as a whole")
-        return [], notes
-
-
-def scan_span(path: Path, first: int, end: int, config: CurateConfig) -> bytes:
-    """Return the frames of a span as bytes; a file whose pictures are not as promised is MediaError("undecodable")."""
-    try:
-        return pickle.dumps(curation.scan(path, first, end, config), protocol=5)
-    except media.SkimError as error:
-        raise MediaError("undecodable", str(error)) from error
-
-
-class Ingest:
-    """A source -> its row in `videos` and its clips. Items: uri, source, license, scans (of `Scan`, may be missing).
-
-    Sources are food that nobody vouches for, so each is read in a guarded child process, one to a stage, which is
-    killed `grace_s` after `wall_limit_s` (the ordinary limit, looked at between packets) or above `memory_mb`. The
-    stages after this one decode too, but only files that have been through here whole; they do without a guard.
-    """
-
-    def __init__(
-        self,
-        *,
-        root: str,
-        curate: CurateConfig,
-        wall_limit_s: float,
-        run_id: str,
-        grace_s: float = 10.0,
-        memory_mb: int | None = INGEST_MEMORY_MB,
-    ) -> None:
-        self._root = root
-        self._config = curate
-        self._wall_limit_s = wall_limit_s
-        self._run_id = run_id
-        self._grace_s = grace_s
-        self._guard = media.Guard(memory_mb=memory_mb)
-
-    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
-        """Ingest each source; a bad one is a quarantined row and a note."""
-        parts, notes = [], []
-        for item in items:
-            got = self._ingest(item)
-            # Clips first: a kill between the two leaves the source without its row, so it is ingested again,
-            # under the same part names.
-            parts.append(Part("clips", got.clips, schema_of("clips"), got.video["video_id"]))
-            parts.append(Part("videos", [got.video], schema_of("videos"), item["uri"]))
-            if got.video["status"] != "ok":
-                notes.append(f"quarantined {item['uri']}: {got.video['reason']} ({got.video['detail']})")
-        return parts, notes
-
-    def _ingest(self, item: Item) -> curation.Ingested:
-        uri = item["uri"]
-        known: dict[str, Any] = {"source": item.get("source"), "license": item.get("license"), "run_id": self._run_id}
-        scans = item.get("scans", [])
-        try:
-            return self._guard.run(
-                ingest_scanned,
-                uri,
-                self._config,
-                self._root,
-                scans,
-                wall_limit_s=self._wall_limit_s,
-                limit_s=self._wall_limit_s + self._grace_s,
-                **known,
-            )
-        except MediaError as error:
-            failed = error
-        except (RushesError, ImportError):
-            raise  # not the file's fault: the next one would meet it too
-        except Exception as error:
-            # A bug that one file in a million brings out must not end the run; the row tells where it is.
-            failed = MediaError("crashed", f"{type(error).__name__}: {error}{_last_line(error)}")
-        again_s = min(60.0, self._wall_limit_s)
-        return curation.Ingested(quarantined_row(uri, failed, guard=self._guard, limit_s=again_s, **known))
-
-
-def _last_line(error: Exception) -> str:
-    """Return where in the code the child failed, from the traceback that the guard noted on the error."""
-    places = re.findall(r'File ".*?([^/]+/[^/]+\.py)", line (\d+)', "".join(getattr(error, "__notes__", [])))
-    return " (at {}:{})".format(*places[-1]) if places else ""
 
 
 class _Reader:
@@ -277,7 +140,7 @@ class Augment:
 
 
 class Shard:
-    """A kept clip with its caption -> a self-contained training row. Items: clip_id."""
+    """A kept clip with its caption -> a training row, cut as its config says. Items: clip_id."""
 
     def __init__(self, *, root: str, shards: ShardConfig, run_id: str) -> None:
         self._reader = _Reader(root)
@@ -285,7 +148,7 @@ class Shard:
         self._run_id = run_id
 
     def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
-        """Encode each clip from its source, verified; a clip that fails is a note, not a row."""
+        """Cut each clip from its source, verified; one that fails is quarantined: no row, but a note that says why."""
         ids = [item["clip_id"] for item in items]
         clips = self._reader.rows("clips", ids)
         about = self._about(clips)
@@ -297,13 +160,14 @@ class Shard:
         for uri, members in by_source.items():
             try:
                 with media.local_copy(uri) as path:
-                    for clip_id in members:
-                        try:
-                            rows[clip_id] = self._row(clips[clip_id], path, about[clip_id])
-                        except MediaError as error:
-                            notes.append(f"not sharded {clip_id}: {error}")
+                    for place, outcome in self._cut([clips[i] for i in members], path):
+                        clip_id = members[place]
+                        if isinstance(outcome, MediaError):
+                            notes.append(f"quarantined {clip_id}: {outcome}")
+                        else:
+                            rows[clip_id] = self._row(clips[clip_id], outcome, about[clip_id])
             except MediaError as error:
-                notes.append(f"not sharded: {uri}: {error}")
+                notes.append(f"quarantined all clips of {uri}: {error}")
         made = [rows[i] for i in ids if i in rows]
         return [Part(f"shards/{self._config.name}", made, schema_of("shards/x"), " ".join(ids))], notes
 
@@ -327,11 +191,20 @@ class Shard:
             for i, clip in clips.items()
         }
 
-    def _row(self, clip: Item, path: Path, about: Item) -> Item:
-        encoded = curation.encode_clip(clip, path, max_height=self._config.max_height_px, crf=self._config.crf)
+    def _cut(self, clips: Sequence[Item], path: Path) -> Iterator[tuple[int, media.Encoded | MediaError]]:
+        """Cut clips of one source as the config says."""
+        how = self._config
+        return encode_clips(
+            clips, path, mode=how.cut, max_height=how.max_height_px, crf=how.crf, preset=how.preset, gop=how.gop
+        )
+
+    def _row(self, clip: Item, encoded: media.Encoded, about: Item) -> Item:
         return shard_row(
             clip,
-            encoded.data,
+            None if encoded.mode == "reference" else encoded.data,
+            cut=encoded.mode,
+            in_frame=encoded.in_frame,
+            psnr_db=encoded.psnr_db,
             frames=encoded.frames,
             fps=encoded.fps,
             width_px=encoded.width_px,

@@ -23,7 +23,7 @@ from curation.select import Funnel, Rules, load_rules
 from dataset import Root, new_run, query
 from dataset.root import SCRATCH
 from media.errors import ConfigError, DatasetError
-from pipelines import stages
+from pipelines import ingesting, stages
 from pipelines.config import RunConfig, ShardConfig
 from pipelines.engine import Engine, Item, StageSpec, make_engine
 from pipelines.progress import Reporter
@@ -223,8 +223,8 @@ def ingest(work: Work, config: RunConfig, *, title: str = "ingest, split and mea
     scratch = f"{SCRATCH}/{work.run_id}"
     fewer = len(items) < work.engine.workers
     if fewer and (spans := spread(items, scratch, config.engine.span_s, config.engine.wall_limit_s)):
-        _drive(work, stages.Scan, kwargs, spans, 1, "spans", title="long videos, in spans", numbered=False)
-    _drive(work, stages.Ingest, kwargs, items, 1, "files", title=title, numbered=numbered)
+        _drive(work, ingesting.Scan, kwargs, spans, 1, "spans", title="long videos, in spans", numbered=False)
+    _drive(work, ingesting.Ingest, kwargs, items, 1, "files", title=title, numbered=numbered)
     work.root.remove(scratch)
 
 

@@ -13,9 +13,9 @@ import media
 from curation import CurateConfig
 from dataset import open_root
 from media.errors import MissingModelError, RushesError, UserError
-from pipelines import stages
+from pipelines import ingesting
 from pipelines.engine import LocalEngine, StageSpec
-from pipelines.stages import Ingest
+from pipelines.ingesting import Ingest
 from tests import hostile, videos
 
 CONFIG = CurateConfig(detector="adaptive", min_clip_s=0.5, max_clip_s=2.0)
@@ -62,7 +62,7 @@ def rows(folder: Path, uris: list[str], **how: Any) -> tuple[dict[str, dict[str,
 def test_a_reader_that_fails_costs_one_row(
     reader: Callable[..., None], reason: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stages, "ingest_scanned", reader)
+    monkeypatch.setattr(ingesting, "ingest_into", reader)
     path = hostile.written(tmp_path, "a.mp4", hostile.base())
     got, notes = rows(tmp_path, [str(path)])
     row = got[str(path)]
@@ -74,7 +74,7 @@ def test_a_reader_that_fails_costs_one_row(
 
 
 def test_what_is_no_files_fault_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages, "ingest_scanned", lacks_a_model)
+    monkeypatch.setattr(ingesting, "ingest_into", lacks_a_model)
     with pytest.raises(MissingModelError, match="weights"):
         rows(tmp_path, ["a.mp4"])
     monkeypatch.undo()

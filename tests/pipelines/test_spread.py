@@ -11,7 +11,7 @@ import pytest
 from dataset import open_root
 from dataset.root import SCRATCH
 from media import MediaError
-from pipelines import stages
+from pipelines import ingesting
 from pipelines.config import RunConfig
 from pipelines.engine import Item, LocalEngine, RayEngine, Report, StageSpec
 from pipelines.progress import Reporter
@@ -58,7 +58,7 @@ def test_spans_and_one_pass_write_the_same_rows(tmp_path: Path, film: Path) -> N
     rows = curated(tmp_path / "spread", film, spread)
     assert rows == curated(tmp_path / "whole", film, whole)
     assert len(rows[1]) == 3
-    assert spread.ran == [("Scan", 4), ("Ingest", 1)]
+    assert spread.ran == [("Scan", 3), ("Ingest", 1)]
     assert whole.ran == [("Ingest", 1)]
 
 
@@ -79,7 +79,7 @@ def test_where_a_span_fails_the_video_is_read_as_a_whole(
     tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = curated(tmp_path / "whole", film, Counting(1))
-    monkeypatch.setattr(stages, "scan_span", _fails_once)
+    monkeypatch.setattr(ingesting, "scan_span", _fails_once)
     videos, clips, notes = curated(tmp_path / "spread", film, Counting(3))
     assert (videos, clips) == whole[:2]
     assert len(notes) == 1
@@ -89,7 +89,7 @@ def test_where_a_span_fails_the_video_is_read_as_a_whole(
 def _fails_once(path: Path, first: int, end: int, config: Any) -> bytes:
     if first == 0:
         raise MediaError("undecodable", "the test says so")
-    return stages.scan_span(path, first, end, config)  # in the child, where nothing is patched
+    return ingesting.scan_span(path, first, end, config)  # in the child, where nothing is patched
 
 
 @pytest.mark.cluster

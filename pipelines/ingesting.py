@@ -1,0 +1,168 @@
+"""The first stages: from a source's bytes to its rows, in a guarded child process, by one worker or by several."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import curation
+import media
+from curation.clipfile import ClipFile
+from curation.config import CurateConfig
+from curation.planes import View
+from curation.quarantine import quarantined_row
+from dataset import open_root, schema_of
+from media.errors import MediaError, RushesError
+from pipelines.engine import Item, Part
+
+__all__ = ["Ingest", "Scan"]
+
+INGEST_MEMORY_MB = 8192
+"""What reading one file may hold: above what the largest pictures that codecs allow ask for, below what ends a node."""
+
+CLIPS_IN_PART = 128
+"""Rows of `clips` that are in memory at a time, and in one part."""
+
+
+def ingest_into(
+    uri: str, config: CurateConfig, root: str, scans: Sequence[str], clips: Path, **known: Any
+) -> dict[str, Any]:
+    """Run `curation.ingest`, its clips into the file `clips`; return the row of `videos`.
+
+    Over the frames that other workers noted, where they left any, by their files' names.
+    """
+    scanned = _frames_of(root, scans) if scans else None
+    return curation.ingest(uri, config, scanned=scanned, into=ClipFile(clips), **known).video
+
+
+def _frames_of(root: str, scans: Sequence[str]) -> Iterator[View] | None:
+    """Return the frames of all spans, one span in memory at a time; None where one could not be scanned."""
+    place = open_root(root)
+    if any(place.size(name) is None for name in scans):
+        return None
+
+    def frames() -> Iterator[View]:
+        for name in scans:
+            data = place.read_bytes(name)
+            if data is None:
+                raise MediaError("unreadable", f"{name}: gone from the dataset's scratch folder")
+            yield from pickle.loads(data)
+
+    return frames()
+
+
+class Scan:
+    """A span of a long video -> its frames, noted, in a file that `Ingest` puts together. Items: uri, first, end, scan.
+
+    A span that cannot be scanned leaves no file: the video is then read as a whole, which finds the reason.
+    """
+
+    def __init__(self, *, root: str, curate: CurateConfig, wall_limit_s: float, run_id: str) -> None:
+        self._root = open_root(root)
+        self._config = curate
+        self._wall_limit_s = wall_limit_s
+        self._guard = media.Guard(memory_mb=INGEST_MEMORY_MB)
+
+    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
+        """Scan each span."""
+        notes = []
+        for item in items:
+            try:
+                with media.local_copy(item["uri"]) as path:
+                    data = self._guard.run(
+                        scan_span, path, item["first"], item["end"], self._config, limit_s=self._wall_limit_s
+                    )
+                self._root.write_bytes(item["scan"], data)
+            except MediaError as error:
+                notes.append(f"{item['uri']}, frames {item['first']} to {item['end']}: {error}; it is read as a whole")
+        return [], notes
+
+
+def scan_span(path: Path, first: int, end: int, config: CurateConfig) -> bytes:
+    """Return the frames of a span as bytes; a file whose pictures are not as promised is MediaError("undecodable")."""
+    try:
+        return pickle.dumps(curation.scan(path, first, end, config), protocol=5)
+    except media.SkimError as error:
+        raise MediaError("undecodable", str(error)) from error
+
+
+class Ingest:
+    """A source -> its row in `videos` and its clips. Items: uri, source, license, scans (of `Scan`, may be missing).
+
+    Sources are food that nobody vouches for, so each is read in a guarded child process, one to a stage, which is
+    killed `grace_s` after `wall_limit_s` (the ordinary limit, looked at between packets) or above `memory_mb`. The
+    stages after this one decode too, but only files that have been through here whole; they do without a guard.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str,
+        curate: CurateConfig,
+        wall_limit_s: float,
+        run_id: str,
+        grace_s: float = 10.0,
+        memory_mb: int | None = INGEST_MEMORY_MB,
+    ) -> None:
+        self._root = root
+        self._config = curate
+        self._wall_limit_s = wall_limit_s
+        self._run_id = run_id
+        self._grace_s = grace_s
+        self._guard = media.Guard(memory_mb=memory_mb)
+
+    def __call__(self, items: Sequence[Item]) -> tuple[Iterator[Part], list[str]]:
+        """Ingest each source, as its parts are asked for; a bad one is a quarantined row and a note."""
+        notes: list[str] = []
+        return self._parts(items, notes), notes
+
+    def _parts(self, items: Sequence[Item], notes: list[str]) -> Iterator[Part]:
+        for item in items:
+            with tempfile.TemporaryDirectory(prefix="rushes-") as folder:
+                clips = Path(folder) / "clips"
+                video = self._ingest(item, clips)
+                # Clips first: a kill between the two leaves the source without its row, so it is ingested again,
+                # under the same part names.
+                if video["status"] == "ok":
+                    for number, rows in enumerate(ClipFile.batches(clips, CLIPS_IN_PART)):
+                        key = f"{video['video_id']} {number}" if number else video["video_id"]
+                        yield Part("clips", rows, schema_of("clips"), key)
+                else:
+                    notes.append(f"quarantined {item['uri']}: {video['reason']} ({video['detail']})")
+            yield Part("videos", [video], schema_of("videos"), item["uri"])
+
+    def _ingest(self, item: Item, clips: Path) -> dict[str, Any]:
+        """Return the source's row of `videos`; its clips are in the file `clips`."""
+        uri = item["uri"]
+        known: dict[str, Any] = {"source": item.get("source"), "license": item.get("license"), "run_id": self._run_id}
+        try:
+            return self._guard.run(
+                ingest_into,
+                uri,
+                self._config,
+                self._root,
+                item.get("scans", []),
+                clips,
+                wall_limit_s=self._wall_limit_s,
+                limit_s=self._wall_limit_s + self._grace_s,
+                **known,
+            )
+        except MediaError as error:
+            failed = error
+        except (RushesError, ImportError):
+            raise  # not the file's fault: the next one would meet it too
+        except Exception as error:
+            # A bug that one file in a million brings out must not end the run; the row tells where it is.
+            failed = MediaError("crashed", f"{type(error).__name__}: {error}{_last_line(error)}")
+        again_s = min(60.0, self._wall_limit_s)
+        return quarantined_row(uri, failed, guard=self._guard, limit_s=again_s, **known)
+
+
+def _last_line(error: Exception) -> str:
+    """Return where in the code the child failed, from the traceback that the guard noted on the error."""
+    places = re.findall(r'File ".*?([^/]+/[^/]+\.py)", line (\d+)', "".join(getattr(error, "__notes__", [])))
+    return " (at {}:{})".format(*places[-1]) if places else ""

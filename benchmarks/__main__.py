@@ -10,7 +10,7 @@ from pathlib import Path
 
 import benchmarks
 
-NOT_BENCHMARKS = {"__main__", "common", "matching", "peers", "splices"}
+NOT_BENCHMARKS = {"__main__", "common", "films", "matching", "passes", "peers", "splices"}
 
 
 def names() -> list[str]:

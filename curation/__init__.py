@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from curation.config import CurateConfig, PseudoConfig
-    from curation.cutting import clip_frames, encode_clip
+    from curation.cutting import clip_frames, encode_clip, encode_clips
     from curation.detectors import Cut
     from curation.ingestion import Ingested, detect_shots, ingest
     from curation.measure import Meter, measure_frames
@@ -25,6 +25,7 @@ __all__ = [
     "clip_frames",
     "detect_shots",
     "encode_clip",
+    "encode_clips",
     "ingest",
     "measure_frames",
     "plan_spans",
@@ -33,7 +34,7 @@ __all__ = [
 
 _HOMES = {
     "config": ("CurateConfig", "PseudoConfig"),
-    "cutting": ("clip_frames", "encode_clip"),
+    "cutting": ("clip_frames", "encode_clip", "encode_clips"),
     "detectors": ("Cut",),
     "ingestion": ("Ingested", "detect_shots", "ingest"),
     "measure": ("Meter", "measure_frames"),

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["CurateConfig", "Decoding", "PseudoConfig"]
+__all__ = ["CurateConfig", "Decoding", "PseudoConfig", "skims"]
 
-Decoding = Literal["skim", "whole"]
+Decoding = Literal["auto", "skim", "whole"]
+_SKIMS: Final = frozenset({"cascade"})
+"""Detectors whose answers hold on a skim, as `benchmarks.shots` shows."""
+
+
+def skims(decode: Decoding, detector: str) -> bool:
+    """Return whether frames may be left out for that detector."""
+    return decode == "skim" or (decode == "auto" and detector in _SKIMS)
 
 
 class PseudoConfig(BaseModel):
@@ -56,9 +63,10 @@ class CurateConfig(BaseModel):
         "curation.detectors.NAMES lists them all",
     )
     decode: Decoding = Field(
-        default="skim",
+        default="auto",
         description="skim leaves out frames that no other is predicted from where nothing happens, and looks again "
-        "where something might; whole decodes every frame, as is done anyway for files that cannot be skimmed",
+        "where something might; whole decodes every frame, as is done anyway for files that cannot be skimmed; auto "
+        "skims for the cascade, whose answers hold on a skim, and for no other detector",
     )
     min_clip_s: float = Field(default=1.0, gt=0, description="shots shorter than this give no clip")
     max_clip_s: float = Field(default=10.0, gt=0, description="longer shots are divided evenly into clips no longer")
@@ -92,6 +100,11 @@ class CurateConfig(BaseModel):
     looks_per_s: float = Field(
         default=1.0, gt=0, le=30, description="frames whose sharpness, noise and colour are measured"
     )
+
+    @property
+    def skims(self) -> bool:
+        """Whether frames may be left out."""
+        return skims(self.decode, self.detector)
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> CurateConfig:

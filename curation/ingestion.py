@@ -14,7 +14,7 @@ from typing import Any
 import media
 from curation.clipfile import ClipStore
 from curation.clips import Span
-from curation.config import CurateConfig, Decoding
+from curation.config import CurateConfig, Decoding, skims
 from curation.detectors import Cut, detect, make
 from curation.keyframes import Album, keyframe_columns
 from curation.measure import Meter
@@ -80,13 +80,13 @@ def ingest(
     return Ingested(video, clips)
 
 
-def detect_shots(path: str | Path, detector: str = "cascade", *, decode: Decoding = "skim") -> list[Cut]:
+def detect_shots(path: str | Path, detector: str = "cascade", *, decode: Decoding = "auto") -> list[Cut]:
     """Return the shot boundaries of a local video, in order.
 
     `curation.detectors.NAMES` lists the detectors; `decode` as in `CurateConfig`. `MediaError` for a file that cannot
     be read.
     """
-    return pass_over(Path(path), decode, lambda views: detect(make(detector), views))
+    return pass_over(Path(path), skims(decode, detector), lambda views: detect(make(detector), views))
 
 
 def _video(
@@ -112,7 +112,7 @@ def _video(
         split(_counting(views, probe.frames_header or 0, progress), splitter)
         return splitter
 
-    splitter = pass_over(path, config.decode, run, wall_limit_s=wall_limit_s) if scanned is None else run(scanned)
+    splitter = pass_over(path, config.skims, run, wall_limit_s=wall_limit_s) if scanned is None else run(scanned)
     clock = splitter.clock
     video.update(_counted(clock))
     video["cuts"] = [cut.row() for cut in splitter.cuts]

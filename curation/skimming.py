@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,6 @@ import media
 from curation.detectors.change import LEAST_CUT, change_score
 from curation.planes import View, view_between, view_of_frame
 from media import FrameIndex
-
-if TYPE_CHECKING:
-    from curation.config import Decoding
 
 __all__ = ["CONTEXT_S", "pass_over", "skimmed_views", "whole_views", "worth_decoding"]
 
@@ -69,15 +66,13 @@ def _outsized(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return outsized
 
 
-def pass_over(
-    path: Path, decoding: Decoding, run: Callable[[Iterator[View]], T], *, wall_limit_s: float | None = None
-) -> T:
+def pass_over(path: Path, skim: bool, run: Callable[[Iterator[View]], T], *, wall_limit_s: float | None = None) -> T:
     """Return what `run` makes of all frames of the file at `path`.
 
-    A file is skimmed where that is asked for and can be trusted. Where the pictures are not what its index promises,
-    `run` is called a second time, with every frame decoded.
+    A file is skimmed where that is asked for (`skim`) and can be trusted. Where the pictures are not what its index
+    promises, `run` is called a second time, with every frame decoded.
     """
-    if decoding == "skim":
+    if skim:
         index = media.frame_index(path)
         try:
             if not index.doubt and not worth_decoding(index).all():

@@ -57,7 +57,7 @@ def scan(
     `media.SkimError` where the pictures are not those that the file's index promises, MediaError("timeout").
     """
     index = media.frame_index(path)
-    wanted = worth_decoding(index) if config.decode == "skim" else np.ones(index.frames, np.bool_)
+    wanted = worth_decoding(index) if config.skims else np.ones(index.frames, np.bool_)
     around = _reach(index, first, end)
     views = skimmed_views(Path(path), index, *around, wanted=wanted, wall_limit_s=wall_limit_s)
     noted = _noted(views, first, config)

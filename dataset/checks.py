@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from dataset.root import Root, schema_of
 from dataset.schema import KINDS
-from dataset.shards import media_hash
+from dataset.shards import row_hash, shard_frames
 from media.errors import CorruptionError, MediaError
 
 __all__ = ["PROBLEMS", "Problem", "verify"]
@@ -27,8 +27,8 @@ PROBLEMS: Final = {
     "bad_value": "a value outside its closed set",
     "orphan": "a row about a clip or a source that the dataset does not have",
     "unknown_run": "a row whose run left no record in runs/",
-    "checksum": "media that does not have its hash",
-    "undecodable": "media that cannot be decoded",
+    "checksum": "media that does not have its hash, or a source that does not have its id",
+    "undecodable": "media, or the source of a reference, that cannot be read or decoded",
     "frame_count": "media whose decoded frames are not as many, or not as large, as its row says",
     "leftover": "an unfinished file of a writer that was killed, or is at work; no reader sees it",
 }
@@ -36,11 +36,11 @@ PROBLEMS: Final = {
 
 _ID: Final = re.compile(r"(?P<video>.+):(?P<first>\d+)-(?P<end>\d+)(@\w+)?")
 _HEAVY: Final = {"clips": {"keyframes", "affine"}, "shards": {"media"}}
-_CLOSED: Final[dict[str, dict[str, set[str]]]] = {
+_CLOSED: Final[dict[str, dict[str, set[str | None]]]] = {
     "videos": {"status": {"ok", "quarantined"}, "media": {"video", "image"}},
     "clips": {"kind": {*KINDS}},
     "captions": {"outcome": {"ok", "repaired", "template", "blocked", "error"}},
-    "shards": {"kind": {*KINDS}},
+    "shards": {"kind": {*KINDS}, "cut": {"copy", "exact", "reference", None}},
 }
 
 
@@ -61,14 +61,15 @@ class _Known:
     videos: set[str]
     clips: set[str]
     runs: set[str]
+    contents: dict[str, str] = field(default_factory=dict)
 
 
 def verify(root: Root, *, media: bool = True, progress: Callable[[int, int], None] | None = None) -> list[Problem]:
     """Check every table of `root`, and return what is wrong, in the order of the tables and their parts.
 
-    With `media`, keyframes are read, and the media of every shard is hashed and decoded, which takes as long as
-    decoding it all does; without, only what the other columns say is checked. `progress` is called with the number
-    of parts done, and of all.
+    With `media`, keyframes are read, and the media of every shard, and the sources of references, are hashed and
+    decoded, which takes as long as decoding it all does; without, only what the other columns say is checked.
+    `progress` is called with the number of parts done, and of all.
     """
     known = _Known(_ids(root, "videos", "video_id"), _ids(root, "clips", "clip_id"), set())
     known.runs = {str(run["run_id"]) for run in root.runs()}
@@ -116,7 +117,7 @@ def _part(root: Root, table: str, name: str, known: _Known, seen: set[str], medi
                 # Reading checks the pages' own checksums, whatever is in them.
                 for batch in file.iter_batches(64, [group], heavy) if heavy else ():
                     if "media" in heavy:
-                        yield from _media(table, rows[: batch.num_rows], batch.column("media"))
+                        yield from _media(table, rows[: batch.num_rows], batch.column("media"), known.contents)
                         del rows[: batch.num_rows]
     except CorruptionError as error:
         yield Problem(table, where, "damaged", str(error))
@@ -127,14 +128,14 @@ def _open(root: Root, name: str) -> pq.ParquetFile:
 
 
 def _schema(table: str, where: str, schema: pa.Schema) -> Iterator[Problem]:
-    for field in schema_of(table):
-        if field.name not in schema.names:
+    for column in schema_of(table):
+        if column.name not in schema.names:
             # Nullable columns may be younger than the part.
-            if not field.nullable:
-                yield Problem(table, where, "wrong_schema", f"it lacks the column {field.name}")
-        elif schema.field(field.name).type != field.type:
-            has = schema.field(field.name).type
-            yield Problem(table, where, "wrong_schema", f"column {field.name} is {has}, not {field.type}")
+            if not column.nullable:
+                yield Problem(table, where, "wrong_schema", f"it lacks the column {column.name}")
+        elif schema.field(column.name).type != column.type:
+            has = schema.field(column.name).type
+            yield Problem(table, where, "wrong_schema", f"column {column.name} is {has}, not {column.type}")
 
 
 def _rows(table: str, rows: Sequence[Mapping[str, Any]], known: _Known, seen: set[str]) -> Iterator[Problem]:
@@ -152,8 +153,8 @@ def _rows(table: str, rows: Sequence[Mapping[str, Any]], known: _Known, seen: se
         if row["run_id"] not in known.runs:
             yield Problem(table, name, "unknown_run", f"run {row['run_id']} left no record")
         for column, allowed in _CLOSED.get(base, {}).items():
-            if row[column] not in allowed:
-                closed = " | ".join(sorted(allowed))
+            if row.get(column) not in allowed:
+                closed = " | ".join(sorted(value for value in allowed if value))
                 yield Problem(table, name, "bad_value", f"{column} is {row[column]!r}, not {closed}")
         if base in {"clips", "shards"}:
             yield from _span(table, row)
@@ -170,6 +171,11 @@ def _span(table: str, row: Mapping[str, Any]) -> Iterator[Problem]:
     match = _ID.fullmatch(name)
     if not match or (match["video"], int(match["first"]), int(match["end"])) != (row["video_id"], first, end):
         yield Problem(table, name, "bad_id", f"its row says source {row['video_id']}, frames {first} to {end}")
+    if row.get("out_frame") is not None and row["out_frame"] - row["in_frame"] != row["frames"]:
+        inside = f"frames {row['in_frame']} to {row['out_frame']} of its media"
+        yield Problem(table, name, "bad_span", f"{inside} are not {row['frames']}")
+    if row.get("cut") == "reference" and (row["in_frame"], row["out_frame"]) != (first, end):
+        yield Problem(table, name, "bad_span", f"it refers to frames {row['in_frame']} to {row['out_frame']}")
     if end <= first or row["frames"] < 1:
         yield Problem(table, name, "bad_span", f"frames {first} to {end}, {row['frames']} of them")
     elif table == "clips" and row["frames"] != end - first:
@@ -179,18 +185,36 @@ def _span(table: str, row: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(table, name, "bad_span", f"it ends at {end_s:g} s and begins at {start_s:g} s")
 
 
-def _media(table: str, rows: Sequence[Mapping[str, Any]], media: pa.Array) -> Iterator[Problem]:
-    from media import decode_bytes
-
-    for row, value in zip(rows, media, strict=True):
-        name, data = str(row["clip_id"]), value.as_py()
-        if media_hash(data) != row["media_hash"]:
-            yield Problem(table, name, "checksum", f"its media hashes to {media_hash(data)}, not {row['media_hash']}")
+def _media(
+    table: str, rows: Sequence[Mapping[str, Any]], media: pa.Array, contents: dict[str, str]
+) -> Iterator[Problem]:
+    for light, value in zip(rows, media, strict=True):
+        row = {**light, "media": value.as_py()}
+        name, reference = str(row["clip_id"]), row.get("cut") == "reference"
+        if (row["media"] is None) != reference:
+            why = "it is a reference and has media" if reference else "media is null"
+            yield Problem(table, name, "bad_value" if reference else "missing_value", why)
+            continue
+        if row_hash(row) != row["media_hash"]:
+            yield Problem(table, name, "checksum", f"its media hashes to {row_hash(row)}, not {row['media_hash']}")
         try:
-            shape = decode_bytes(data).shape[:3]
+            if reference and _content(row["uri"], contents) != row["video_id"]:
+                yield Problem(table, name, "checksum", f"{row['uri']} is no longer the source {row['video_id']}")
+                continue
+            shape = shard_frames({**row, "out_frame": None} if row.get("cut") == "exact" else row).shape[:3]
         except MediaError as error:
             yield Problem(table, name, "undecodable", str(error))
             continue
         says = (row["frames"], row["height_px"], row["width_px"])
         if shape != says:
             yield Problem(table, name, "frame_count", f"(frames, height, width) decode to {shape}, its row says {says}")
+
+
+def _content(uri: str, known: dict[str, str]) -> str:
+    """Return the id of what is at `uri`; every source is read once."""
+    from media import content_id, local_copy
+
+    if uri not in known:
+        with local_copy(uri) as path:
+            known[uri] = content_id(path)
+    return known[uri]

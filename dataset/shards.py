@@ -1,7 +1,8 @@
 """Shards: self-contained training rows, and a reader that finds any of them by id.
 
-A row holds the encoded clip, its captions and the columns that training conditions on. Media bytes are stored
-uncompressed in row groups of a few megabytes, so a stream reads ahead cheaply and a random row costs one group.
+A row holds the clip's bytes, its captions and the columns that training conditions on; only a row whose `cut` is
+"reference" names a span of its source instead. Media bytes are stored uncompressed in row groups of a few megabytes, so
+a stream reads ahead cheaply and a random row costs one group. `shard_frames` reads a row's frames however it was cut.
 """
 
 from __future__ import annotations
@@ -14,18 +15,36 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataset.root import Root
-from media.errors import CorruptionError, DatasetError
+from media.errors import CorruptionError, DatasetError, MediaError
 
-__all__ = ["SHARD_ROW_GROUP_BYTES", "ShardReader", "media_hash", "shard_row", "write_shard"]
+if TYPE_CHECKING:
+    from media import Frame
+
+__all__ = [
+    "FRAME_COLUMNS",
+    "SHARD_ROW_GROUP_BYTES",
+    "ShardReader",
+    "media_hash",
+    "reference_hash",
+    "row_hash",
+    "shard_frames",
+    "shard_row",
+    "write_shard",
+]
 
 SHARD_ROW_GROUP_BYTES: Final = 4 << 20
 """Size that a row group of a shard aims at; a row larger than that has a group of its own."""
+
+FRAME_COLUMNS: Final = ("clip_id", "media", "cut", "in_frame", "out_frame", "uri")
+"""The columns that `shard_frames` needs of a row."""
 
 _OPEN_PARTS: Final = 128
 _THREADS: Final = 16
@@ -36,9 +55,20 @@ def media_hash(media: bytes) -> str:
     return blake2b(media, digest_size=16).hexdigest()
 
 
+def reference_hash(row: Mapping[str, Any]) -> str:
+    """Return what stands for the checksum of a row without media: that of its source's id, which is one, and span."""
+    return media_hash(f"{row['video_id']}:{row['first_frame']}-{row['end_frame']}".encode())
+
+
+def row_hash(row: Mapping[str, Any]) -> str:
+    """Return the checksum that a row should have, from its media or, where it is a reference, from its span."""
+    media = row["media"]
+    return reference_hash(row) if media is None and row.get("cut") == "reference" else media_hash(media or b"")
+
+
 def shard_row(
     clip: Mapping[str, Any],
-    media: bytes,
+    media: bytes | None,
     *,
     frames: int,
     fps: float,
@@ -46,14 +76,18 @@ def shard_row(
     height_px: int,
     run_id: str,
     media_type: str = "video/mp4",
+    cut: str = "exact",
+    in_frame: int = 0,
+    psnr_db: float | None = None,
     caption: Mapping[str, Any] | None = None,
     video: Mapping[str, Any] | None = None,
     tags: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Return a row of `shards` from a clip's row and its encoded media.
+    """Return a row of `shards` from a clip's row and what was cut; the media of a reference are None.
 
-    `frames`, `fps` and the size are those of `media`, as its encoder counted them. A caption whose outcome is
-    `blocked` or `error` lends no text: its `short` and `dense` stay null.
+    `frames`, `fps` and the size are those of the clip, as its cut counted them; it begins at frame `in_frame` of
+    `media`, of a reference at that of the source. A caption whose outcome is `blocked` or `error` lends no text: its
+    `short` and `dense` stay null.
     """
     said = caption if caption and caption.get("outcome") in {"ok", "repaired", "template"} else {}
     names = ("clip_id", "video_id", "kind", "first_frame", "end_frame", "uri", "flow_mean_px_per_s", "camera_motion",
@@ -61,8 +95,12 @@ def shard_row(
     return {
         **{name: clip.get(name) for name in names},
         "media": media,
-        "media_type": media_type,
-        "media_hash": media_hash(media),
+        "media_type": None if media is None else media_type,
+        "media_hash": reference_hash(clip) if media is None else media_hash(media),
+        "cut": cut,
+        "in_frame": in_frame,
+        "out_frame": in_frame + frames,
+        "psnr_db": psnr_db,
         "frames": frames,
         "fps": fps,
         "width_px": width_px,
@@ -220,6 +258,50 @@ class ShardReader:
             yield part.file
 
 
+def shard_frames(row: Mapping[str, Any], wanted: Sequence[int] | None = None) -> npt.NDArray[np.uint8]:
+    """Return the frames of a row, uint8 (F, H, W, 3): from its media, or of a reference from its source.
+
+    `wanted` are numbers of the clip's own frames, counted from 0; all of them when None. The row needs
+    `FRAME_COLUMNS`; of shards written before there were cuts it lacks some, and then its media are the clip.
+    MediaError, naming the clip, when the source of a reference cannot be read, a frame is not there, or nothing can
+    be decoded.
+    """
+    first, end = row.get("in_frame") or 0, row.get("out_frame")
+    span = (first, end) if wanted is None else (first + min(wanted), first + max(wanted) + 1)
+    needed = None if wanted is None else {first + number for number in wanted}
+    found: dict[int, npt.NDArray[np.uint8]] = {}
+    try:
+        if wanted is not None and end is not None and span[1] > end:
+            raise MediaError("truncated", f"frame {max(wanted)} is asked for, {end - first} are there")
+        there = 0
+        with _frames_from(row, span) as frames:
+            for frame in frames:
+                there = frame.index + 1 - first
+                if there > 0 and (needed is None or frame.index in needed):
+                    found[frame.index] = frame.rgb()
+                if frame.index + 1 == span[1]:
+                    break
+        if there < (1 if span[1] is None else span[1] - first):
+            last = 0 if span[1] is None else span[1] - first - 1
+            raise MediaError("truncated", f"frame {last} is asked for, {max(0, there)} are there")
+    except MediaError as error:
+        raise MediaError(error.reason, f"clip {row['clip_id']}: {error.detail}") from error
+    numbers = sorted(found) if wanted is None else [first + number for number in wanted]
+    return np.stack([found[number] for number in numbers])
+
+
+@contextmanager
+def _frames_from(row: Mapping[str, Any], span: tuple[int, int | None]) -> Iterator[Iterator[Frame]]:
+    """Open what a row's frames are in, for the span at least."""
+    from media import decode, local_copy, read_span
+
+    if row.get("cut") == "reference" and span[1] is not None:
+        with local_copy(row["uri"]) as path:
+            yield read_span(path, span[0], span[1])
+    else:
+        yield decode(row["media"])
+
+
 def _checked(row: Mapping[str, Any], where: str) -> None:
-    if media_hash(row["media"]) != row["media_hash"]:
+    if row_hash(row) != row["media_hash"]:
         raise CorruptionError(f"{where}: the media of clip {row['clip_id']} does not have its checksum")

@@ -11,21 +11,26 @@ from typing import TYPE_CHECKING, Any
 from media.errors import MediaError
 
 if TYPE_CHECKING:
-    from media.cutting import cut
+    from media.cutting import Crop, cut, cut_many
     from media.decoding import BACKENDS, Backend, decode, decode_bytes
-    from media.encoding import Encoded, encode
+    from media.encoding import PRESETS, CutMode, Encoded, Preset, encode
     from media.files import content_id, is_image, local_copy
     from media.frames import ArrayFrame, Frame, Matrix, Plane, Rgb, shrink_area
     from media.guard import Guard
     from media.indexing import FrameIndex, frame_index
     from media.probing import Probe, probe
+    from media.remuxing import CopyCheck
     from media.spans import SkimError, read_span, skim
     from media.stills import decode_jpeg, jpeg, load_still, resize
 
 __all__ = [
     "BACKENDS",
+    "PRESETS",
     "ArrayFrame",
     "Backend",
+    "CopyCheck",
+    "Crop",
+    "CutMode",
     "Encoded",
     "Frame",
     "FrameIndex",
@@ -33,11 +38,13 @@ __all__ = [
     "Matrix",
     "MediaError",
     "Plane",
+    "Preset",
     "Probe",
     "Rgb",
     "SkimError",
     "content_id",
     "cut",
+    "cut_many",
     "decode",
     "decode_bytes",
     "decode_jpeg",
@@ -55,14 +62,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "cutting": ("cut",),
+    "cutting": ("Crop", "cut", "cut_many"),
     "decoding": ("BACKENDS", "Backend", "decode", "decode_bytes"),
-    "encoding": ("Encoded", "encode"),
+    "encoding": ("PRESETS", "CutMode", "Encoded", "Preset", "encode"),
     "files": ("content_id", "is_image", "local_copy"),
     "frames": ("ArrayFrame", "Frame", "Matrix", "Plane", "Rgb", "shrink_area"),
     "guard": ("Guard",),
     "indexing": ("FrameIndex", "frame_index"),
     "probing": ("Probe", "probe"),
+    "remuxing": ("CopyCheck",),
     "spans": ("SkimError", "read_span", "skim"),
     "stills": ("decode_jpeg", "jpeg", "load_still", "resize"),
 }

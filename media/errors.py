@@ -55,6 +55,7 @@ Reason = Literal[
     "timeout",  # over the wall limit of one file
     "crashed",  # the process that read it died, or failed as nobody foresaw
     "too_short",  # fewer frames than the shortest clip
+    "uncopyable",  # its packets cannot be cut out without loss: cut it exact
     "verify_failed",  # a written clip does not match its source
 ]
 """Why a file is quarantined: a closed set, so that it can be counted."""

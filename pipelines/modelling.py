@@ -283,12 +283,12 @@ def _generated_samples(folder: Path) -> Iterator[Sample]:
 
 
 def _shard_samples(reader: ShardReader, ids: Sequence[str]) -> Iterator[Sample]:
-    import media
+    from dataset.shards import FRAME_COLUMNS, shard_frames
     from evaluation import Sample
 
     for clip_id in ids:
-        row = reader.row(clip_id, ["media", "short", "fps"])
-        yield Sample(clip_id, row["short"], media.decode_bytes(row["media"]), row["fps"])
+        row = reader.row(clip_id, [*FRAME_COLUMNS, "short", "fps"])
+        yield Sample(clip_id, row["short"], shard_frames(row), row["fps"])
 
 
 def report_on(

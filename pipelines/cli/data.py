@@ -238,7 +238,10 @@ def shard(
     name: Annotated[str, typer.Option(help="The shard set's name.")] = "train",
     selection: Selection = "default",
     max_height: Annotated[int | None, typer.Option(help="Scale larger clips down to this height, pixels.")] = None,
-    crf: Annotated[int, typer.Option(help="x264 constant rate factor.")] = 18,
+    cut: Annotated[
+        str, typer.Option(help="exact (encoded again), copy (the source's packets) or reference.")
+    ] = "exact",
+    crf: Annotated[int, typer.Option(help="x264 constant rate factor of exact cuts.")] = 18,
     engine: EngineKind = "ray",
     workers: Workers = None,
     as_json: JsonFlag = False,
@@ -252,7 +255,8 @@ def shard(
     from pipelines.config import ShardConfig, validate
     from pipelines.progress import Reporter
 
-    config = validate(ShardConfig, {"name": name, "max_height_px": max_height, "crf": crf}, "rushes shard")
+    asked = {"name": name, "max_height_px": max_height, "cut": cut, "crf": crf}
+    config = validate(ShardConfig, asked, "rushes shard")
     root = open_root(dataset)
     with steps.working(root, "shard", config.model_dump(mode="json"), Reporter(), engine, workers) as work:
         if root.names("selections"):

@@ -105,8 +105,9 @@ def _videos(root: Root, ids: Sequence[str]) -> dict[str, str]:
         table = root.read(f"shards/{name}", ["clip_id", "media", "media_type"], cards.among("clip_id", ids))
         rows = {row["clip_id"]: row for row in table.to_pylist()}
         for clip_id in ids:
-            if clip_id in rows and budget.take(len(rows[clip_id]["media"])):
-                found[clip_id] = data_uri(rows[clip_id]["media"], rows[clip_id]["media_type"])
+            shown = rows[clip_id]["media"] if clip_id in rows else None  # a reference has none
+            if shown and budget.take(len(shown)):
+                found[clip_id] = data_uri(shown, rows[clip_id]["media_type"])
     return found
 
 

@@ -51,7 +51,7 @@ def travelled(path: Path, spans: list[tuple[int, int]], config: CurateConfig) ->
 
 @pytest.mark.parametrize(
     ("detector", "decode", "max_s"),
-    [("cascade", "skim", 10.0), ("cascade", "skim", 2.0), ("cascade", "whole", 10.0), ("adaptive", "skim", 10.0),
+    [("cascade", "skim", 10.0), ("cascade", "auto", 2.0), ("cascade", "whole", 10.0), ("adaptive", "auto", 10.0),
      ("scenedetect:content", "skim", 10.0)],
 )  # fmt: skip
 def test_any_spans_give_the_rows_of_one_pass(detector: str, decode: Any, max_s: float, film: Path) -> None:

@@ -15,6 +15,7 @@ from dataset import Problem, Root, schema_of, verify
 from dataset.checks import PROBLEMS
 from dataset.schema import Column, arrow_schema
 from dataset.shards import shard_row
+from tests import videos
 from tests.dataset.build import RUN, TAGS, caption_row, clip_row, small_dataset, tag_row, video_row
 
 
@@ -87,7 +88,7 @@ def test_pseudo_clips_are_named_by_their_motion(root: Root) -> None:
     ("changed", "kind"),
     [
         ({"media_hash": "0" * 32}, "checksum"),
-        ({"frames": 11}, "frame_count"),
+        ({"frames": 11, "out_frame": 11}, "frame_count"),
         ({"width_px": 66}, "frame_count"),
     ],
 )
@@ -97,6 +98,79 @@ def test_media_that_is_not_as_its_row_says_is_found(
     root.write_part("shards/other", [shard(clip, **changed)], key="wrong")
     assert found(root) == {("shards/other", "aa:0-10", kind)}
     assert found(root, media=False) == set()
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind"),
+    [
+        ({"out_frame": 11}, "bad_span"),
+        ({"in_frame": 1}, "bad_span"),
+        ({"cut": "rough"}, "bad_value"),
+        ({"cut": "reference", "in_frame": 3, "out_frame": 13}, "bad_span"),
+    ],
+)
+def test_a_cut_that_is_not_as_its_row_says_is_found(
+    root: Root, clip: bytes, changed: dict[str, Any], kind: str
+) -> None:
+    root.write_part("shards/other", [shard(clip, **changed)], key="wrong")
+    assert found(root, media=False) == {("shards/other", "aa:0-10", kind)}
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind"), [({"media": None}, "missing_value"), ({"cut": "reference"}, "bad_value")], ids=str
+)
+def test_only_references_are_without_media(root: Root, clip: bytes, changed: dict[str, Any], kind: str) -> None:
+    root.write_part("shards/other", [shard(clip, **changed)], key="wrong")
+    assert found(root) == {("shards/other", "aa:0-10", kind)}
+
+
+@pytest.fixture
+def source(root: Root, tmp_path: Path) -> Path:
+    """A video that the dataset has, with one clip, frames 15 to 23."""
+    path = videos.write_video(tmp_path / "source.mp4", videos.numbered_frames(40))
+    video_id = media.content_id(path)
+    root.write_part("videos", [video_row(video_id)], key="source")
+    root.write_part("clips", [clip_row(15, 23, video_id, uri=str(path))], key="source")
+    return path
+
+
+def cut_row(path: Path, mode: media.CutMode, **changed: Any) -> dict[str, Any]:
+    made = media.cut(path, 15, 23, mode=mode)
+    clip = clip_row(15, 23, media.content_id(path), uri=str(path))
+    row = shard_row(
+        clip, made.data or None, frames=made.frames, fps=made.fps, width_px=made.width_px, height_px=made.height_px,
+        run_id=RUN, cut=mode, in_frame=made.in_frame, psnr_db=made.psnr_db,
+    )  # fmt: skip
+    return {**row, **changed}
+
+
+@pytest.mark.parametrize("mode", ["copy", "exact", "reference"])
+def test_every_kind_of_cut_is_sound(mode: media.CutMode, root: Root, source: Path) -> None:
+    root.write_part("shards/other", [cut_row(source, mode)], key="sound")
+    assert verify(root) == []
+
+
+def test_a_copy_that_ends_too_soon_is_found(root: Root, source: Path) -> None:
+    row = cut_row(source, "copy")
+    late = {"in_frame": row["in_frame"] + 8, "out_frame": row["out_frame"] + 8}
+    root.write_part("shards/other", [{**row, **late}], key="wrong")
+    assert found(root) == {("shards/other", row["clip_id"], "undecodable")}
+
+
+def test_a_source_that_is_gone_or_another_is_found(root: Root, source: Path) -> None:
+    row = cut_row(source, "reference")
+    root.write_part("shards/other", [row], key="reference")
+    videos.write_video(source, videos.numbered_frames(40, first=1))
+    assert found(root) == {("shards/other", row["clip_id"], "checksum")}
+    source.unlink()
+    assert found(root) == {("shards/other", row["clip_id"], "undecodable")}
+    assert found(root, media=False) == set()
+
+
+def test_shards_older_than_cuts_are_sound(root: Root) -> None:
+    path = Path(root.path, "shards/train", root.parts("shards/train")[0])
+    pq.write_table(pq.read_table(path).drop_columns(["cut", "in_frame", "out_frame", "psnr_db"]), path)
+    assert verify(root) == []
 
 
 def test_media_that_cannot_be_decoded_is_found(root: Root) -> None:
@@ -161,7 +235,7 @@ def test_leftovers_are_told(root: Root) -> None:
 
 
 def test_nothing_is_changed(root: Root, clip: bytes) -> None:
-    root.write_part("shards/other", [shard(clip, frames=3, media_hash="0" * 32)], key="wrong")
+    root.write_part("shards/other", [shard(clip, frames=3, out_frame=3, media_hash="0" * 32)], key="wrong")
     Path(root.path, "captions", root.parts("captions")[0]).write_bytes(b"damaged")
     before = {path: path.read_bytes() for path in Path(root.path).rglob("*") if path.is_file()}
     kinds = {kind for _, _, kind in found(root)}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pickle
 import random
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+import media
 from dataset import Root, ShardReader
-from dataset.shards import media_hash, shard_row, write_shard
-from media.errors import CorruptionError, DatasetError
+from dataset.shards import FRAME_COLUMNS, media_hash, shard_frames, shard_row, write_shard
+from media.errors import CorruptionError, DatasetError, MediaError
+from tests import videos
 from tests.dataset.build import RUN, caption_row, clip_row, new_root, video_row
 
 PARTS, ROWS = 7, 11
@@ -122,6 +125,72 @@ def test_media_must_have_its_hash_when_it_is_written_and_when_it_is_read(tmp_pat
     assert ShardReader(root, "train").row(0)["media"] == b"media"
     with pytest.raises(CorruptionError, match="v:0-10 does not have its checksum"):
         ShardReader(root, "train").row(0, verify=True)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return videos.write_video(tmp_path_factory.mktemp("source") / "source.mp4", videos.numbered_frames(40))
+
+
+def cut_row(path: Path, mode: media.CutMode, first: int = 15, end: int = 23) -> dict[str, object]:
+    made = media.cut(path, first, end, mode=mode)
+    return shard_row(
+        clip_row(first, end, "v", uri=str(path)), made.data or None, frames=made.frames, fps=made.fps,
+        width_px=made.width_px, height_px=made.height_px, run_id=RUN, cut=mode, in_frame=made.in_frame,
+        psnr_db=made.psnr_db,
+    )  # fmt: skip
+
+
+def numbers(row: Mapping[str, object], wanted: Sequence[int] | None = None) -> list[int]:
+    return [videos.read_number(picture) for picture in shard_frames(row, wanted)]
+
+
+@pytest.mark.parametrize("mode", ["copy", "exact", "reference"])
+def test_the_frames_of_a_row_are_its_clips_however_it_was_cut(
+    mode: media.CutMode, source: Path, tmp_path: Path
+) -> None:
+    root = new_root(tmp_path)
+    write_shard(root, "train", [cut_row(source, mode)], key="v")
+    row = ShardReader(root, "train").row(0, FRAME_COLUMNS)
+    assert numbers(row) == list(range(15, 23))
+    assert numbers(row, [0]) == [15]
+    assert numbers(row, [7, 2, 5, 2]) == [22, 17, 20, 17]
+    assert row["out_frame"] - row["in_frame"] == 8
+    with pytest.raises(MediaError, match="v:15-23: frame 8 is asked for, 8 are there"):
+        shard_frames(row, [3, 8])
+    whole = ShardReader(root, "train").row(0, verify=True)
+    assert (whole["cut"], whole["psnr_db"] is None) == (mode, mode != "exact")
+
+
+def test_a_row_older_than_cuts_is_read_whole(source: Path) -> None:
+    row = cut_row(source, "exact")
+    old = {"clip_id": row["clip_id"], "media": row["media"]}
+    assert numbers(old) == list(range(15, 23))
+    assert numbers(old, [6, 7]) == [21, 22]
+    with pytest.raises(MediaError, match="frame 8 is asked for, 8 are there"):
+        shard_frames(old, [8])
+
+
+def test_media_that_ends_before_its_clip_is_told(source: Path) -> None:
+    row = cut_row(source, "copy")
+    with pytest.raises(MediaError, match="v:15-23: frame 29 is asked for") as caught:
+        shard_frames({**row, "out_frame": 33})
+    assert caught.value.reason == "truncated"
+
+
+def test_a_reference_names_the_source_that_is_missing(source: Path, tmp_path: Path) -> None:
+    row = cut_row(source, "reference")
+    assert (row["media"], row["media_type"], row["in_frame"]) == (None, None, 15)
+    with pytest.raises(MediaError, match=r"clip v:15-23: .*gone\.mp4") as caught:
+        shard_frames({**row, "uri": str(tmp_path / "gone.mp4")})
+    assert caught.value.reason == "unreadable"
+
+
+def test_references_to_other_spans_have_other_hashes(source: Path, tmp_path: Path) -> None:
+    one, other = cut_row(source, "reference"), cut_row(source, "reference", 15, 24)
+    assert one["media_hash"] != other["media_hash"]
+    with pytest.raises(CorruptionError, match="does not have its checksum"):
+        write_shard(new_root(tmp_path), "train", [{**one, "media_hash": other["media_hash"]}], key="v")
 
 
 @pytest.mark.parametrize(("outcome", "short"), [("ok", "a dog runs"), ("template", "a dog runs"), ("blocked", None)])

@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import dataset
 import media
-from dataset.shards import ShardReader
+from dataset.plan import Batch, Bucket
+from dataset.shards import ShardReader, shard_row, write_shard
 from media.errors import DatasetError, MediaError
+from tests import videos
 from tests.training import build
 from training.conditions.text import TextTable
 from training.data.batches import PlannedBatches, Sources, captions_of
@@ -42,6 +46,7 @@ def prepared(
 
 
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=25), st.floats(0.02, 0.5), st.integers(0, 1000))
+@example([1, 2], 0.5, 3)  # both would fit into twice the share, and nothing would be left
 @settings(max_examples=60, deadline=None)
 def test_sources_are_kept_aside_whole(sizes: list[int], fraction: float, seed: int) -> None:
     clips = [clip(f"{s}-{i}", str(s)) for s, size in enumerate(sizes) for i in range(size)]
@@ -137,8 +142,37 @@ def test_a_clip_shorter_than_its_row_says_is_named(squares: ShardReader) -> None
     sources, _ = prepared(squares, recipe)
     longer = [dataclasses.replace(c, frames=9) for c in sources.clips.values()]
     latents = Latents(squares, longer, load_vae(), ArrayCache(None), whole=True)
-    with pytest.raises(MediaError, match="frame 8 is planned, 8 are there"):
+    with pytest.raises(MediaError, match="frame 8 is asked for, 8 are there"):
         latents.of(sources.at(0))
+
+
+def test_copies_and_references_give_the_frames_of_their_sources(squares: ShardReader, tmp_path: Path) -> None:
+    """A copy begins before its clip and may end after; a reference has its frames elsewhere."""
+    path = videos.write_video(tmp_path / "source.mp4", videos.numbered_frames(40, 32, 32))
+    with torch.no_grad():
+        rgb = np.stack([frame.rgb() for frame in media.read_span(path, 15, 23)])
+        expected = load_vae().encode(to_unit(torch.from_numpy(rgb)))
+    clip_row = {
+        "clip_id": "v:15-23", "video_id": "v", "kind": "clip", "first_frame": 15, "end_frame": 23, "uri": str(path),
+    }  # fmt: skip
+    root = dataset.open_root(str(tmp_path / "D"), create=True)
+    modes: tuple[media.CutMode, ...] = ("copy", "reference")
+    for mode in modes:
+        cut = media.cut(path, 15, 23, mode=mode)
+        row = shard_row(
+            clip_row, cut.data or None, frames=8, fps=cut.fps, width_px=32, height_px=32, run_id="r", cut=mode,
+            in_frame=cut.in_frame,
+        )  # fmt: skip
+        write_shard(root, mode, [row], key=mode)
+        reader = ShardReader(root, mode)
+        bucket = Bucket(frames=4, height_px=32, width_px=32)
+        batch = Batch(bucket, ("v:15-23",), (1,), (2.0,), tokens=4)
+        for whole in (True, False):
+            latents = Latents(reader, clips_of(reader), load_vae(), ArrayCache(None), whole=whole)
+            torch.testing.assert_close(latents.of(batch)[0], expected[[1, 3, 5, 7]], rtol=0, atol=2e-3)
+    path.unlink()
+    with pytest.raises(MediaError, match=r"clip v:15-23: .*source\.mp4"):
+        Latents(reader, clips_of(reader), load_vae(), ArrayCache(None), whole=True).of(batch)
 
 
 def test_a_batch_is_a_function_of_its_step(squares: ShardReader, caches: Path) -> None:

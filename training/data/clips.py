@@ -62,7 +62,8 @@ def split(clips: Sequence[Clip], config: HeldOutConfig, seed: int) -> tuple[list
     """Return (training, held-out) clips. Whole sources are kept aside: no sibling of a held-out clip is learned.
 
     Sources are taken in an order that depends on the seed and their ids alone, passing over one that would take more
-    than twice the wanted share. A set of one source is split by clip, for want of better.
+    than twice the wanted share, or all that is left to train on. A set of one source is split by clip, for want of
+    better.
     """
     wanted = config.fraction * len(clips)
     by_source: dict[str, list[Clip]] = {}
@@ -77,7 +78,7 @@ def split(clips: Sequence[Clip], config: HeldOutConfig, seed: int) -> tuple[list
     count = 0
     for source in order:
         size = len(by_source[source])
-        if count < wanted and count + size <= 2.0 * wanted:
+        if count < wanted and count + size <= 2.0 * wanted and count + size < len(clips):
             aside.append(source)
             count += size
     if not aside:

@@ -11,9 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-import media
 from dataset.plan import Batch
-from media.errors import MediaError
+from dataset.shards import FRAME_COLUMNS, shard_frames
 from training.data.cache import ArrayCache
 from training.data.clips import Clip, Shards
 from training.models.vae import Autoencoder
@@ -68,10 +67,7 @@ class Latents:
     @torch.no_grad()
     def _compute(self, batch: Batch, i: int) -> Half:
         clip_id, wanted = batch.ids[i], self._frames(batch, i)
-        pixels = media.decode_bytes(self._shards.rows([clip_id], ["clip_id", "media"])[0]["media"])
-        if len(pixels) <= wanted[-1]:
-            raise MediaError("truncated", f"clip {clip_id}: frame {wanted[-1]} is planned, {len(pixels)} are there")
-        frames = torch.from_numpy(pixels[wanted])
+        frames = torch.from_numpy(shard_frames(self._shards.rows([clip_id], FRAME_COLUMNS)[0], wanted))
         height, width = batch.bucket.height_px, batch.bucket.width_px
         pieces = torch.split(frames, max(1, _CHUNK_PX // (height * width)))
         latents = np.concatenate([_half(self._vae.encode(fit_frames(x, height, width))) for x in pieces])

@@ -140,7 +140,7 @@ def test_a_copy_can_be_cut_again(numbered_video: Maker, tmp_path: Path) -> None:
 def test_what_cannot_be_copied_is_said_and_not_done_otherwise(
     kind: dict[str, Any], why: str, numbered_video: Maker
 ) -> None:
-    with pytest.raises(MediaError, match=f"cannot be copied: .*{why}.*cut it as exact"):
+    with pytest.raises(MediaError, match=f"uncopyable: .*{why}.*cut it as exact"):
         media.cut(numbered_video(**kind), 3, 9, mode="copy")
 
 

@@ -54,9 +54,13 @@ class Clocked:
         usual = self.starts[-1] - self.starts[-2] if len(self.starts) > 1 else 0.0
         self.end_s = view.time_s + (view.duration_s or usual)
 
-    def edges(self) -> npt.NDArray[np.float64]:
-        """Return when each frame begins and, last, when the last one ends: float64, (frames + 1,)."""
-        return np.append(np.asarray(self.starts, np.float64), self.end_s)
+    def edges(self, end: int) -> npt.NDArray[np.float64]:
+        """Return when each frame begins, up to frame `end` at least; after the last frame, when it ends: float64.
+
+        It may be the clock's own memory, for use before the next tick.
+        """
+        starts = np.frombuffer(self.starts, np.float64)
+        return starts if end < self.frames else np.append(starts, self.end_s)
 
 
 def sampling(config: CurateConfig) -> tuple[float, float]:
@@ -126,7 +130,7 @@ class Splitter:
         """End the open shot at `end`; the next begins at `resume`."""
         shot, number = self._shot, self._shot.index
         if end > shot.start:
-            for span in shot.close(self.clock.edges(), end, kind):
+            for span in shot.close(self.clock.edges(end), end, kind):
                 self._give(span)
             number += 1
         self._shot = OpenShot(number, max(shot.start, resume), kind, self._config)
@@ -138,7 +142,7 @@ class Splitter:
         first = self._shot.first
         if settled <= first or self.clock.starts[settled - 1] - self.clock.starts[first] <= self._config.max_clip_s:
             return
-        for span in self._shot.early(np.asarray(self.clock.starts[:settled], np.float64)):
+        for span in self._shot.early(self.clock.edges(settled - 1)[:settled]):
             self._give(span)
         if self._shot.first > first:
             self._forget()
@@ -155,7 +159,7 @@ class Splitter:
         """Return the first frame: the shot's, or the sharpest near it if the config asks and enough is left."""
         if not self._config.sharp_start_s or span.cut_in == "split":
             return span.first
-        edges = self.clock.edges()
+        edges = self.clock.edges(span.end)
         latest_s = min(edges[span.first] + self._config.sharp_start_s, edges[span.end] - self._config.min_clip_s)
         until = int(np.searchsorted(edges, latest_s, side="right"))
         return self._meter.sharpest(span.first, max(span.first + 1, min(until, span.end)))

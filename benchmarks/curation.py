@@ -75,7 +75,11 @@ def _memory(place: Path, quick: bool) -> dict[str, Any]:
         path = film(place / f"{name}.mp4", 360, seconds)
         out = place / f"dataset-{name}"
         command = [sys.executable, "-m", "benchmarks.passes", "ingest", str(path), "--out", str(out)]
-        peaks[name] = measure(command, every_s=0.25).peak_mb
+        taken = measure(command, every_s=0.25)
+        told = json.loads(taken.output.splitlines()[-1]) if not taken.exit_code else {}
+        if taken.exit_code or told["notes"] or not told["rows"].get("clips"):
+            raise SystemExit(f"{path.name}: {taken.output}")
+        peaks[name] = taken.peak_mb
         path.unlink()
     return {
         "long_film_s": QUICK_LONG_S if quick else LONG_S,
@@ -107,7 +111,7 @@ def _processes(path: Path, place: Path) -> dict[str, Any]:
         taken = measure(peer.argv, env=peer.env)
         out |= _shown(name, taken)
         if taken.exit_code:
-            out[f"{name}_not_run"] = taken.output.strip().splitlines()[-1][:300]
+            out[f"{name}_not_run"] = (taken.output.strip().splitlines() or ["no word"])[-1][:300]
             continue
         found = [clip.frames(FPS) for clip in peers.clips(peer)]
         out[f"{name}_clips"] = len(found)

@@ -114,6 +114,8 @@ def windows(times_s: Times, shot: Shot, min_s: float, max_s: float, stride_s: fl
         first = window_start(times_s, shot.first, at, stride_s)
         if first >= shot.end or (spans and spans[-1].end == shot.end):
             break
+        if at > 0 and first == window_start(times_s, shot.first, at - 1, stride_s):
+            continue  # a gap in the timestamps is longer than the stride
         end = min(shot.end, window_end(times_s, first, max_s))
         if lawful(times_s, first, end, min_s, max_s):
             cut_in = shot.cut_in if at == 0 else "split"

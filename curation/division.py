@@ -61,7 +61,9 @@ class OpenShot:
         if end >= known:
             return None
         cut_in = self._cut_in if self._number == 0 else "split"
-        self._number += 1
-        self.first = window_start(edges, self.start, self._number, self._stride_s)
+        self.first = first
+        while self.first == first:  # a gap in the timestamps may be longer than the stride
+            self._number += 1
+            self.first = window_start(edges, self.start, self._number, self._stride_s)
         self._covered = end
         return Span(self.index, first, end, cut_in, "split")

@@ -26,6 +26,8 @@ from media import MediaError
 
 __all__ = ["Ingested", "detect_shots", "ingest"]
 
+_LEAST_BYTES_PER_S = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
@@ -112,14 +114,33 @@ def _video(
         split(_counting(views, probe.frames_header or 0, progress), splitter)
         return splitter
 
-    splitter = pass_over(path, config.skims, run, wall_limit_s=wall_limit_s) if scanned is None else run(scanned)
+    limit_s = _limit(wall_limit_s, probe)
+    splitter = pass_over(path, config.skims, run, wall_limit_s=limit_s) if scanned is None else run(scanned)
     clock = splitter.clock
     video.update(_counted(clock))
+    _hold_to_index(path, clock.frames)
     video["cuts"] = [cut.row() for cut in splitter.cuts]
     if clock.frames < 2 or clock.end_s < config.min_clip_s - 1e-9:
         raise MediaError(
             "too_short", f"{clock.frames} frames, {clock.end_s:.3f} s; the shortest clip is {config.min_clip_s:g} s"
         )
+
+
+def _limit(wall_limit_s: float | None, probe: media.Probe) -> float | None:
+    """Return the limit for a file that takes longer to play than the limit: twice as long as it plays.
+
+    What the header says of its duration is believed as far as its size bears it out, at 16 kbit/s.
+    """
+    if wall_limit_s is None:
+        return None
+    return max(wall_limit_s, 2 * min(probe.duration_s, probe.size_bytes / _LEAST_BYTES_PER_S))
+
+
+def _hold_to_index(path: Path, frames: int) -> None:
+    """Refuse a file that decodes to fewer pictures than its packets promise: readers that seek would number others."""
+    index = media.frame_index(path)
+    if not index.doubt and index.frames != frames:
+        raise MediaError("undecodable", f"{index.frames} packets gave {frames} pictures")
 
 
 def _counting(views: Iterable[View], total: int, progress: Callable[[int, int], None] | None) -> Iterator[View]:

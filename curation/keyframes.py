@@ -131,7 +131,7 @@ def keyframe_columns(chosen: Sequence[Candidate], quality: int) -> dict[str, Any
     """Return the columns `keyframes` and `phash`, of the one in the middle, of a row of `clips`."""
     pictures = [candidate.picture(quality) for candidate in chosen]
     rows = [
-        {"frame": c.frame, "time_s": c.time_s, "jpeg": picture.jpeg}
+        {"frame": c.frame, "time_s": c.time_s, "jpeg": picture.jpeg, "phash": picture.phash}
         for c, picture in zip(chosen, pictures, strict=True)
     ]
     return {"keyframes": rows, "phash": pictures[len(pictures) // 2].phash if pictures else None}

@@ -79,7 +79,7 @@ class View:
     """
 
     __slots__ = (
-        "_between", "_planes", "_small", "_thumb", "_tiny", "bt709", "candidate", "change", "duration_s",
+        "_between", "_full", "_planes", "_small", "_thumb", "_tiny", "bt709", "candidate", "change", "duration_s",
         "height_px", "index", "mapped", "noted", "second", "seen", "time_s", "width_px",
     )  # fmt: skip
 
@@ -109,9 +109,10 @@ class View:
         self.candidate: Candidate | None = None
         """What was noted and taken of it, where somebody else saw it pass (`noted` is not None then)."""
         self.mapped = False
-        """Whether `full()` gives other tones or lines than the small planes: of HDR and of interlaced frames."""
+        """Whether `full()` gives other tones, primaries or lines than the small planes have."""
         self._small = small
         self._planes = planes
+        self._full: Planes | None = None
         self._between = between
         self._tiny: Plane | None = None
         self._thumb: Rgb | None = None
@@ -176,7 +177,9 @@ class View:
         """Return the full planes, limited range, chroma at its own size; an error after `release`."""
         if self._planes is None:
             raise ValueError(f"frame {self.index} has been released")
-        return self._planes()
+        if self._full is None:
+            self._full = self._planes()
+        return self._full
 
     def true_colours(self) -> Planes:
         """Return the small planes, made from the full ones where those are not as they were stored (HDR)."""
@@ -184,7 +187,7 @@ class View:
 
     def release(self) -> None:
         """Let go of the decoded frame."""
-        self._planes = None
+        self._planes = self._full = None
 
     def _made(self) -> Planes:
         if self._small is None:
@@ -210,8 +213,9 @@ def _mixed(before: Plane, after: Plane, share: float) -> Plane:
 def view_of_frame(frame: Frame) -> View:
     """Return the view of a decoded frame, whatever its chroma subsampling and range.
 
-    The full planes of an HDR or interlaced frame are those of its picture in SDR, deinterlaced: what is measured and
-    kept as a keyframe. Its small planes, which only detectors and the flow see, are as they were stored.
+    The full planes of a frame that is HDR, of wide gamut or interlaced are those of its picture in SDR and BT.709,
+    deinterlaced: what is measured and kept as a keyframe. Its small planes, which only detectors and the flow see, are
+    as they were stored.
     """
 
     def planes() -> Planes:
@@ -219,7 +223,7 @@ def view_of_frame(frame: Frame) -> View:
             return _planes_of_rgb(frame.rgb())
         return _limited(frame.yuv()) if frame.full_range else frame.yuv()
 
-    mapped = frame.hdr or frame.interlaced
+    mapped = frame.rendered or frame.interlaced
     luma, u, v = frame.yuv()
     height, width = luma.shape
     # A turned picture is a view with strides that OpenCV would copy: luma(2) shrinks it before it turns it.

@@ -23,15 +23,15 @@ from curation.detectors.change import LEAST_CUT, change_score
 from curation.planes import View, view_between, view_of_frame
 from media import FrameIndex
 
-__all__ = ["CONTEXT_S", "pass_over", "skimmed_views", "whole_views", "worth_decoding"]
+__all__ = ["can_skim", "pass_over", "skimmed_views", "whole_views", "worth_decoding"]
 
-RUN_S: Final = 0.12
+_RUN_S: Final = 0.12
 """In the first that many seconds of every second, every frame is decoded: what needs neighbours is measured there."""
-CONTEXT_S: Final = 2.0
-"""Frames further away than this have no part in how a frame is seen."""
 T = TypeVar("T")
 
 _BIG: Final = 2.5
+_LONGEST_GROUP: Final = 300
+"""Frames between keyframes up to which second looks are cheap; x264 makes 250 at most unless told otherwise."""
 _NEIGHBOURS: Final = 12
 _LOOK_AROUND: Final = 2
 _OUTSTANDING: Final = 1.5
@@ -53,7 +53,7 @@ def worth_decoding(index: FrameIndex) -> npt.NDArray[np.bool_]:
     for number in np.flatnonzero(new[1:]) + 1:
         wanted[anchors[number - 1] : anchors[number]] = True
     times_s = (index.pts - index.pts[0]) * float(index.time_base)
-    wanted[times_s % 1.0 < RUN_S] = True
+    wanted[times_s % 1.0 < _RUN_S] = True
     return wanted
 
 
@@ -75,11 +75,18 @@ def pass_over(path: Path, skim: bool, run: Callable[[Iterator[View]], T], *, wal
     if skim:
         index = media.frame_index(path)
         try:
-            if not index.doubt and not worth_decoding(index).all():
+            if can_skim(index):
                 return run(skimmed_views(path, index, wall_limit_s=wall_limit_s))
         except media.SkimError:
             pass
     return run(whole_views(path, wall_limit_s=wall_limit_s))
+
+
+def can_skim(index: FrameIndex) -> bool:
+    """Return whether leaving frames out is possible and pays: a second look decodes from the keyframe before."""
+    if index.doubt or not index.droppable.any():
+        return False
+    return int(np.diff(np.append(index.keys, index.frames)).max()) <= _LONGEST_GROUP
 
 
 def whole_views(path: Path, *, wall_limit_s: float | None = None) -> Iterator[View]:
@@ -115,9 +122,9 @@ def skimmed_views(
         if len(gaps) > 2 * _LOOK_AROUND + 1:
             gaps.popleft()
         if len(gaps) > _LOOK_AROUND:
-            yield from _filled(gaps, len(gaps) - 1 - _LOOK_AROUND, path, index)
+            yield from _filled(gaps, len(gaps) - 1 - _LOOK_AROUND, path, index, wall_limit_s)
     for at in range(max(0, len(gaps) - _LOOK_AROUND), len(gaps)):
-        yield from _filled(gaps, at, path, index)
+        yield from _filled(gaps, at, path, index, wall_limit_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,14 +144,14 @@ class _Gap:
         return self.change / self.steps
 
 
-def _filled(gaps: deque[_Gap], at: int, path: Path, index: FrameIndex) -> Iterator[View]:
+def _filled(gaps: deque[_Gap], at: int, path: Path, index: FrameIndex, wall_limit_s: float | None) -> Iterator[View]:
     """Yield the frames of gap number `at`, and the one that ends it."""
     gap = gaps[at]
     if gap.before is None or gap.steps == 1:
         gap.view.change = gap.change if gap.before is not None else None
         inside: Iterator[View] = iter(())
     elif _suspicious(gaps, at):
-        inside = _second_look(gap, path, index)
+        inside = _second_look(gap, path, index, wall_limit_s)
     else:
         gap.view.change = gap.rate
         inside = _stand_ins(gap, index)
@@ -167,11 +174,11 @@ def _suspicious(gaps: deque[_Gap], at: int) -> bool:
     return gap.change - (gap.steps - 1) * usual > _OUTSTANDING * usual
 
 
-def _second_look(gap: _Gap, path: Path, index: FrameIndex) -> Iterator[View]:
+def _second_look(gap: _Gap, path: Path, index: FrameIndex, wall_limit_s: float | None) -> Iterator[View]:
     assert gap.before is not None
     before = gap.before
     everything = np.ones(index.frames, np.bool_)
-    for frame in media.skim(path, index, everything, gap.before.index + 1, gap.view.index):
+    for frame in media.skim(path, index, everything, gap.before.index + 1, gap.view.index, wall_limit_s=wall_limit_s):
         view = view_of_frame(frame)
         view.second = True
         view.change = change_score(before, view)

@@ -22,6 +22,7 @@ from curation.planes import View
 __all__ = ["Clocked", "Splitter", "candidates_every_s", "sampling", "split"]
 
 _CANDIDATES_PER_MAX = 20
+_LOOKS_AT_START = 8
 
 
 @dataclass(slots=True)
@@ -64,8 +65,11 @@ class Clocked:
 
 
 def sampling(config: CurateConfig) -> tuple[float, float]:
-    """Return looks and pairs a second: every clip must hold a look, however short clips may be."""
-    return max(config.looks_per_s, 1 / (0.9 * config.min_clip_s)), config.flow_pairs_per_s
+    """Return looks and pairs a second: every clip must hold a look, and some where its sharpest start is sought."""
+    looks = max(config.looks_per_s, 1 / (0.9 * config.min_clip_s))
+    if config.sharp_start_s:
+        looks = max(looks, _LOOKS_AT_START / config.sharp_start_s)
+    return looks, config.flow_pairs_per_s
 
 
 def candidates_every_s(config: CurateConfig) -> float:

@@ -20,7 +20,7 @@ from curation.detectors.change import LEAST_CUT
 from curation.keyframes import Taker
 from curation.measure.observer import Observer
 from curation.planes import View
-from curation.skimming import skimmed_views, worth_decoding
+from curation.skimming import can_skim, skimmed_views, worth_decoding
 from curation.splitting import candidates_every_s, sampling
 from media import FrameIndex
 
@@ -29,8 +29,8 @@ __all__ = ["plan_spans", "scan"]
 _CONTEXT_S: Final = 2.0
 _CONTEXT_FRAMES: Final = 48
 """How far around a frame is looked, at least, to see it as one pass sees it."""
-_SLIM: Final = frozenset({"cascade"})
-"""Detectors that need the small planes only around great changes."""
+_SLIM: Final = frozenset({"cascade", "gradual", "threshold", "transnet"})
+"""Detectors that need the small planes around great changes at most."""
 
 
 def plan_spans(path: str | Path, span_s: float) -> list[tuple[int, int]]:
@@ -57,7 +57,8 @@ def scan(
     `media.SkimError` where the pictures are not those that the file's index promises, MediaError("timeout").
     """
     index = media.frame_index(path)
-    wanted = worth_decoding(index) if config.skims else np.ones(index.frames, np.bool_)
+    skims = config.skims and can_skim(index)
+    wanted = worth_decoding(index) if skims else np.ones(index.frames, np.bool_)
     around = _reach(index, first, end)
     views = skimmed_views(Path(path), index, *around, wanted=wanted, wall_limit_s=wall_limit_s)
     noted = _noted(views, first, config)

@@ -37,7 +37,7 @@ DEFAULT_SELECTION: Final = "default"
 RULES_KEY: Final = b"rules"
 """Where a selection's part keeps its rules: in the schema's metadata, a JSON list of [name, predicate, nulls]."""
 
-_SETS: Final = {"shards": "shard_set", "selections": "selection", "grades": "grade_set"}
+_SETS: Final = {"shards": "shard_set", "uncut": "shard_set", "selections": "selection", "grades": "grade_set"}
 _LOCK: Final = (
     "SET python_enable_replacements = false",
     "SET autoinstall_known_extensions = false",

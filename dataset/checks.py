@@ -160,7 +160,7 @@ def _rows(table: str, rows: Sequence[Mapping[str, Any]], known: _Known, seen: se
             yield from _span(table, row)
             if row["video_id"] not in known.videos:
                 yield Problem(table, name, "orphan", f"there is no source {row['video_id']} in videos")
-        if base in {"captions", "experts", "selections", "shards"} and name not in known.clips:
+        if base in {"captions", "experts", "selections", "shards", "uncut"} and name not in known.clips:
             yield Problem(table, name, "orphan", f"there is no clip {name} in clips")
 
 

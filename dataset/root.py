@@ -36,11 +36,11 @@ MARKER: Final = "dataset.json"
 SCRATCH: Final = "scratch"
 """The folder for what one stage hands to the next; nothing below it is part of the dataset."""
 
-GROUPS: Final = ("experts", "selections", "shards", "grades")
+GROUPS: Final = ("experts", "selections", "shards", "uncut", "grades")
 """Tables that come in named sets: `experts/<name>`, `shards/<name>` ..."""
 
 _LAYOUT: Final = 1
-_TABLE: Final = re.compile(r"(videos|clips|captions)|(experts|selections|shards|grades)/[A-Za-z0-9][A-Za-z0-9_.-]*")
+_TABLE: Final = re.compile(rf"(videos|clips|captions)|({'|'.join(GROUPS)})/[A-Za-z0-9][A-Za-z0-9_.-]*")
 _STORE: Final = re.compile(r"AWS Error|google::cloud|[Cc]url")
 _FOOTER_THREADS: Final = 16
 
@@ -139,6 +139,15 @@ class Root:
             if self.filesystem.get_file_info(self.location(folder)).type == pafs.FileType.Directory:
                 self.filesystem.delete_dir(self.location(folder))
 
+    def remove_part(self, table: str, key: str) -> bool:
+        """Remove the part of `table` that was written with `key`; return whether there was one."""
+        name = f"{_check(table)}/{part_name(key)}"
+        with self.storage(name):
+            if self.filesystem.get_file_info(self.location(name)).type != pafs.FileType.File:
+                return False
+            self.filesystem.delete_file(self.location(name))
+        return True
+
     def write_run(self, run: Mapping[str, Any]) -> str:
         """Write `runs/<run_id>.json`, replacing what this run wrote before, and return the run's id."""
         run_id = str(run["run_id"])
@@ -202,7 +211,7 @@ class Root:
             return int(self.dataset(table, schema_of(table)).count_rows()) if self.exists(table) else 0
 
     def names(self, group: str) -> list[str]:
-        """Return the names of the tables of a group: of `experts`, `selections`, `shards` or `grades`, sorted."""
+        """Return the names of the tables of a group, one of `GROUPS`, sorted."""
         with self.storage(group):
             found = self.filesystem.get_file_info(pafs.FileSelector(self.location(group), allow_not_found=True))
         folders = [f"{group}/{info.base_name}" for info in found if info.type == pafs.FileType.Directory]
@@ -235,8 +244,11 @@ class Root:
         return sorted(found, key=lambda run: (str(run.get("started", "")), str(run["run_id"])))
 
     def leftovers(self) -> list[str]:
-        """Return the unfinished files of writers that were killed, or are at work; no reader sees them."""
-        return sorted(f".tmp/{name}" for name in self._files(".tmp"))
+        """Return what writers and runs that were killed, or are at work, have not cleared away; no reader sees it."""
+        with self.storage(SCRATCH):
+            found = self.filesystem.get_file_info(pafs.FileSelector(self.location(SCRATCH), allow_not_found=True))
+        scratch = [f"{SCRATCH}/{info.base_name}" for info in found]
+        return sorted([f".tmp/{name}" for name in self._files(".tmp")] + scratch)
 
     # Under the tables
 

@@ -71,6 +71,7 @@ _KEYFRAME = struct_type(
     Column("frame", _i32, "source frame number"),
     Column("time_s", _f64, "its timestamp"),
     Column("jpeg", pa.binary(), "the picture, JPEG"),
+    Column("phash", pa.uint64(), "64-bit DCT perceptual hash of the picture"),
 )
 
 STATEMENT_TYPE: Final = struct_type(
@@ -158,8 +159,8 @@ MEASURES: Final = (
     Column(
         "jump_ratio",
         _f32,
-        "greatest change between neighbouring frames over the median change (at least 1 level); high where frames "
-        "are missing or a cut was missed",
+        "greatest change between neighbouring decoded frames over the median change (at least 1 level); high where "
+        "frames are missing or a cut was missed",
     ),
     Column("sharpness_laplacian", _f32, "variance of the Laplacian of luma at a height of 360 px"),
     Column("sharpness_laplacian_min", _f32, "the same, of the softest frame looked at"),
@@ -177,7 +178,11 @@ MEASURES: Final = (
     Column("saturation_mean", _f32, "mean chroma distance from grey, 8-bit levels"),
     Column("warmth", _f32, "mean Cr minus mean Cb, 8-bit levels; positive is warm"),
     Column("spatial_information", _f32, "ITU-T P.910 SI: maximum over frames of the Sobel deviation"),
-    Column("temporal_information", _f32, "ITU-T P.910 TI: maximum over frames of the difference deviation"),
+    Column(
+        "temporal_information",
+        _f32,
+        "ITU-T P.910 TI: maximum over neighbouring decoded frames of the difference deviation",
+    ),
     Column("entropy_bits", _f32, "mean Shannon entropy of the luma histogram, bits"),
     Column("border_left_px", _i32, "black border, source pixels"),
     Column("border_top_px", _i32, "black border, source pixels"),
@@ -290,12 +295,20 @@ _SHARDS = (
     _RUN,
 )
 
+_UNCUT = (
+    Column("clip_id", _str, "the clip", nullable=False),
+    Column("reason", _str, "why it is no training row: a closed set (media.errors.Reason)", nullable=False),
+    Column("detail", _str, "what was found"),
+    _RUN,
+)
+
 BASE_TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "videos": _VIDEOS,
     "clips": _CLIPS,
     "captions": _CAPTIONS,
     "selections": _SELECTIONS,
     "shards": _SHARDS,
+    "uncut": _UNCUT,
 }
 """Tables whose columns are fixed; experts and grades declare their own value columns."""
 

@@ -76,6 +76,11 @@ class Frame(Protocol):
         ...
 
     @property
+    def rendered(self) -> bool:
+        """Whether `rgb` brings it to other tones or primaries than its planes have: HDR, and SDR of wide gamut."""
+        ...
+
+    @property
     def matrix(self) -> Matrix:
         """The matrix between its planes and RGB: the stream's word, else BT.709 from 720p on and BT.601 below."""
         ...
@@ -193,6 +198,11 @@ class AvFrame:
     def hdr(self) -> bool:
         """See `Frame.hdr`."""
         return self.picture.color_trc in HDR_TRANSFERS
+
+    @property
+    def rendered(self) -> bool:
+        """See `Frame.rendered`."""
+        return rendering(self.picture.color_trc, self.picture.color_primaries) is not None
 
     @property
     def full_range(self) -> bool:
@@ -314,6 +324,7 @@ class ArrayFrame:
     key: bool = False
     interlaced: bool = False
     hdr: bool = False
+    rendered: bool = False
     full_range: bool = False
     matrix: Matrix = "bt709"
     time_guessed: bool = False

@@ -86,13 +86,15 @@ class Guard:
         *args: Any,
         limit_s: float | None = None,
         progress: Callable[..., None] | None = None,
+        stall_s: float | None = None,
         **kwargs: Any,
     ) -> T:
         """Return `function(*args, **kwargs)`, run in the child; the function is found there by its module and name.
 
         `limit_s` counts from when the function begins, so that neither the child's start nor the import of the
         function's module counts. With `progress`, the function is given a `progress` of its own, whose calls arrive
-        here while it runs, the latest ten times a second and the last one always.
+        here while it runs, the latest ten times a second and the last one always. `stall_s` is a limit that begins
+        anew with each of them: for work whose length nobody knows beforehand.
 
         Raises what the function raises, as itself. MediaError("timeout") when the limit is over, MediaError("crashed")
         when the child dies or holds more than `memory_mb`: it is killed, with its process group. BackendError when
@@ -100,10 +102,12 @@ class Guard:
         """
         if getattr(function, "__module__", None) == "__main__":
             raise TypeError(f"{function.__qualname__} is defined in a script: move it to a module that can be imported")
+        if stall_s is not None and progress is None:
+            progress = _unheard
         request = pickle.dumps((function, args, kwargs, progress is not None))
         process = self._started()
         try:
-            kind, value = _Exchange(process, self._memory_mb, limit_s, progress).complete(request)
+            kind, value = _Exchange(process, self._memory_mb, limit_s, progress, stall_s).complete(request)
         except BaseException:
             self.close()
             raise
@@ -134,6 +138,10 @@ class Guard:
         return self._process
 
 
+def _unheard(*_: Any, **__: Any) -> None:
+    """Take a sign of life that nobody asked for."""
+
+
 def _finish(process: subprocess.Popen[bytes], folder: str, owner: int) -> None:
     if os.getpid() != owner:
         return  # a fork of the owner has no part in it
@@ -155,6 +163,7 @@ class _Exchange:
         memory_mb: int | None,
         limit_s: float | None,
         progress: Callable[..., None] | None,
+        stall_s: float | None,
     ) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -162,6 +171,8 @@ class _Exchange:
         self._to, self._from = process.stdin.fileno(), process.stdout.fileno()
         self._memory_mb = memory_mb
         self._limit_s = limit_s
+        self._stall_s = stall_s
+        self._stalls_at = float("inf")
         self._progress = progress
         self._began = False
         self._ends_at = time.monotonic() + _START_LIMIT_S
@@ -175,7 +186,8 @@ class _Exchange:
         waits.register(self._to, select.POLLOUT)
         while True:
             self._check()
-            ready = dict(waits.poll(1000 * max(0.0, min(_LOOK_EVERY_S, self._ends_at - time.monotonic()))))
+            left_s = min(self._ends_at, self._stalls_at) - time.monotonic()
+            ready = dict(waits.poll(1000 * max(0.0, min(_LOOK_EVERY_S, left_s))))
             if self._to in ready:
                 unsent = unsent[self._send(unsent) :]
                 if not unsent:
@@ -193,6 +205,8 @@ class _Exchange:
             if not self._began:
                 raise BackendError(f"the guarded process did not start within {_START_LIMIT_S:g} s")
             raise MediaError("timeout", f"killed: no end after {self._limit_s:g} s")
+        if time.monotonic() >= self._stalls_at:
+            raise MediaError("timeout", f"killed: no sign of life for {self._stall_s:g} s")
         if self._process.poll() is not None and not _ready(self._from, select.POLLIN):
             raise self._death()
         if self._memory_mb and _resident_mb(self._process.pid) > self._memory_mb:
@@ -230,6 +244,8 @@ class _Exchange:
             self._ends_at = float("inf") if self._limit_s is None else time.monotonic() + self._limit_s
         elif self._progress is not None:
             self._progress(*value)
+        if self._stall_s is not None:
+            self._stalls_at = time.monotonic() + self._stall_s
 
     def _death(self) -> MediaError | BackendError:
         with contextlib.suppress(subprocess.TimeoutExpired):

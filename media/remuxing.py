@@ -34,6 +34,10 @@ Span = tuple[int, int]
 CopyCheck = Literal["packets", "decode"]
 
 
+_LONGEST_BEFORE_S = 20.0
+"""Seconds of frames before the clip that a copy may bring along."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Reel:
     """Packets in decoding order from the clean start `key` on, enough for every frame of a span; `fps` of the span."""
@@ -82,6 +86,9 @@ def _read(source: Source, index: FrameIndex, span: Span, deadline: Deadline) -> 
         raise MediaError("truncated", f"frames {first} to {end} were asked for, it ends at {index.frames}")
     codec = source.stream.codec_context.codec.canonical_name
     key = index.key_before(first)
+    before_s = index.time_s(first) - index.time_s(key)
+    if before_s > _LONGEST_BEFORE_S:
+        raise _refusal(f"the keyframe before it is {before_s:.0f} s earlier, and all between would be copied too")
     packets: list[Packet[av.VideoStream]] = []
     missing = end - key
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import pickle
 import re
 import tempfile
@@ -16,7 +18,7 @@ from curation.config import CurateConfig
 from curation.planes import View
 from curation.quarantine import quarantined_row
 from dataset import open_root, schema_of
-from media.errors import MediaError, RushesError
+from media.errors import BackendError, CorruptionError, MediaError, RushesError, UserError
 from pipelines.engine import Item, Part
 
 __all__ = ["Ingest", "Scan"]
@@ -24,22 +26,24 @@ __all__ = ["Ingest", "Scan"]
 INGEST_MEMORY_MB = 8192
 """What reading one file may hold: above what the largest pictures that codecs allow ask for, below what ends a node."""
 
+_MAC_BYTES = 32
+
 CLIPS_IN_PART = 128
 """Rows of `clips` that are in memory at a time, and in one part."""
 
 
 def ingest_into(
-    uri: str, config: CurateConfig, root: str, scans: Sequence[str], clips: Path, **known: Any
+    uri: str, config: CurateConfig, root: str, scans: Sequence[str], key: bytes, clips: Path, **known: Any
 ) -> dict[str, Any]:
     """Run `curation.ingest`, its clips into the file `clips`; return the row of `videos`.
 
     Over the frames that other workers noted, where they left any, by their files' names.
     """
-    scanned = _frames_of(root, scans) if scans else None
+    scanned = _frames_of(root, scans, key) if scans else None
     return curation.ingest(uri, config, scanned=scanned, into=ClipFile(clips), **known).video
 
 
-def _frames_of(root: str, scans: Sequence[str]) -> Iterator[View] | None:
+def _frames_of(root: str, scans: Sequence[str], key: bytes) -> Iterator[View] | None:
     """Return the frames of all spans, one span in memory at a time; None where one could not be scanned."""
     place = open_root(root)
     if any(place.size(name) is None for name in scans):
@@ -47,16 +51,21 @@ def _frames_of(root: str, scans: Sequence[str]) -> Iterator[View] | None:
 
     def frames() -> Iterator[View]:
         for name in scans:
-            data = place.read_bytes(name)
-            if data is None:
-                raise MediaError("unreadable", f"{name}: gone from the dataset's scratch folder")
-            yield from pickle.loads(data)
+            data = place.read_bytes(name) or b""
+            # Whoever may write to the dataset's storage must not be able to run code here.
+            if not hmac.compare_digest(data[:_MAC_BYTES], _mac(name, data[_MAC_BYTES:], key)):
+                raise MediaError("unreadable", f"{name}: not what was written there by this run")
+            yield from pickle.loads(memoryview(data)[_MAC_BYTES:])
 
     return frames()
 
 
+def _mac(name: str, data: bytes, key: bytes) -> bytes:
+    return hashlib.blake2b(name.encode() + data, key=key, digest_size=_MAC_BYTES).digest()
+
+
 class Scan:
-    """A span of a long video -> its frames, noted, in a file that `Ingest` puts together. Items: uri, first, end, scan.
+    """Spans of a long video -> their frames, noted, each in a file for `Ingest`. Items: uri, spans, key.
 
     A span that cannot be scanned leaves no file: the video is then read as a whole, which finds the reason.
     """
@@ -68,17 +77,18 @@ class Scan:
         self._guard = media.Guard(memory_mb=INGEST_MEMORY_MB)
 
     def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
-        """Scan each span."""
-        notes = []
+        """Scan the spans (first, end, name of the file) of each item, one after the other."""
+        notes: list[str] = []
         for item in items:
             try:
                 with media.local_copy(item["uri"]) as path:
-                    data = self._guard.run(
-                        scan_span, path, item["first"], item["end"], self._config, limit_s=self._wall_limit_s
-                    )
-                self._root.write_bytes(item["scan"], data)
-            except MediaError as error:
-                notes.append(f"{item['uri']}, frames {item['first']} to {item['end']}: {error}; it is read as a whole")
+                    for first, end, name in item["spans"]:
+                        data = self._guard.run(scan_span, path, first, end, self._config, limit_s=self._wall_limit_s)
+                        self._root.write_bytes(name, _mac(name, data, item["key"]) + data)
+            except (ImportError, BackendError, UserError, CorruptionError):
+                raise  # not the file's fault: the next one would meet it too
+            except Exception as error:
+                notes.append(f"{item['uri']}: {error}; it is read as a whole")
         return [], notes
 
 
@@ -93,9 +103,9 @@ def scan_span(path: Path, first: int, end: int, config: CurateConfig) -> bytes:
 class Ingest:
     """A source -> its row in `videos` and its clips. Items: uri, source, license, scans (of `Scan`, may be missing).
 
-    Sources are food that nobody vouches for, so each is read in a guarded child process, one to a stage, which is
-    killed `grace_s` after `wall_limit_s` (the ordinary limit, looked at between packets) or above `memory_mb`. The
-    stages after this one decode too, but only files that have been through here whole; they do without a guard.
+    Sources are food that nobody vouches for, so each is read in a guarded child process, one to a stage. The ordinary
+    limit, `wall_limit_s` or twice as long as the file plays, is looked at between packets; the child is killed when it
+    shows no sign of life for `grace_s` more than `wall_limit_s`, or holds more than `memory_mb`.
     """
 
     def __init__(
@@ -108,7 +118,7 @@ class Ingest:
         grace_s: float = 10.0,
         memory_mb: int | None = INGEST_MEMORY_MB,
     ) -> None:
-        self._root = root
+        self._root = open_root(root)
         self._config = curate
         self._wall_limit_s = wall_limit_s
         self._run_id = run_id
@@ -127,12 +137,17 @@ class Ingest:
                 video = self._ingest(item, clips)
                 # Clips first: a kill between the two leaves the source without its row, so it is ingested again,
                 # under the same part names.
+                written = 0
                 if video["status"] == "ok":
-                    for number, rows in enumerate(ClipFile.batches(clips, CLIPS_IN_PART)):
-                        key = f"{video['video_id']} {number}" if number else video["video_id"]
-                        yield Part("clips", rows, schema_of("clips"), key)
-                else:
-                    notes.append(f"quarantined {item['uri']}: {video['reason']} ({video['detail']})")
+                    for rows in ClipFile.batches(clips, CLIPS_IN_PART):
+                        yield Part("clips", rows, schema_of("clips"), _part_key(video["video_id"], written))
+                        written += 1
+                # What an attempt that was killed left behind, by other settings or before the file went bad.
+                while self._root.remove_part("clips", _part_key(video["video_id"], written)):
+                    written += 1
+                if video["status"] != "ok":
+                    hint = "; engine.wall_limit_s sets the limit" if video["reason"] == "timeout" else ""
+                    notes.append(f"quarantined {item['uri']}: {video['reason']} ({video['detail']}){hint}")
             yield Part("videos", [video], schema_of("videos"), item["uri"])
 
     def _ingest(self, item: Item, clips: Path) -> dict[str, Any]:
@@ -144,11 +159,12 @@ class Ingest:
                 ingest_into,
                 uri,
                 self._config,
-                self._root,
+                self._root.uri,
                 item.get("scans", []),
+                item.get("key", b""),
                 clips,
                 wall_limit_s=self._wall_limit_s,
-                limit_s=self._wall_limit_s + self._grace_s,
+                stall_s=self._wall_limit_s + self._grace_s,
                 **known,
             )
         except MediaError as error:
@@ -160,6 +176,10 @@ class Ingest:
             failed = MediaError("crashed", f"{type(error).__name__}: {error}{_last_line(error)}")
         again_s = min(60.0, self._wall_limit_s)
         return quarantined_row(uri, failed, guard=self._guard, limit_s=again_s, **known)
+
+
+def _part_key(video_id: str, number: int) -> str:
+    return f"{video_id} {number}" if number else video_id
 
 
 def _last_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ import typer.main
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from dataset.root import GROUPS
 from dataset.schema import BASE_TABLES, Column
 from media.errors import EXIT_CODES
 
@@ -115,7 +116,7 @@ def columns_page() -> str:
         "dataset. Units stand in names; spans are source frame numbers, half-open.",
     ]
     for table, columns in BASE_TABLES.items():
-        folder = {"selections": "selections/NAME", "shards": "shards/NAME"}.get(table, table)
+        folder = f"{table}/NAME" if table in GROUPS else table
         lines += ["", f"## `{folder}/part-*.parquet`", "", *_columns(columns)]
     lines += ["", "## `experts/NAME/part-*.parquet`", "", "Every expert's table has `clip_id`, `version`, `model`, "
               "`model_hash`, `statements`, `error`, `run_id`, and its own columns:"]  # fmt: skip

@@ -46,5 +46,5 @@ def curate(work: steps.Work, config: RunConfig, after: Callable[[str, object], N
     inner = {"numbered": False}
     steps.select(work, config.rules, config.selection, title="      and selected", **inner)
     steps.caption(work, config.captions, config.profile, names, config.selection, title="      and captioned", **inner)
-    steps.shard(work, config.shards, config.selection)
+    steps.shard(work, config.shards, config.selection, wall_limit_s=config.engine.wall_limit_s)
     tell("shard", None)

@@ -28,12 +28,12 @@ def cuts_of(sources: Iterable[str], detector: str = "cascade", report: Reporter 
     uris = expand(sources)
     rows: list[dict[str, Any]] = []
     bad: list[str] = []
-    with (report or Reporter()).step("shots", "files") as move:
+    with media.Guard() as guard, (report or Reporter()).step("shots", "files") as move:
         for number, uri in enumerate(uris):
             move(number, len(uris))
             try:
                 with media.local_copy(uri) as path:
-                    cuts = [] if media.is_image(path) else detect_shots(path, detector)
+                    cuts = [] if media.is_image(path) else guard.run(detect_shots, path, detector)
             except MediaError as error:
                 bad.append(f"{uri}: {error}")
                 continue

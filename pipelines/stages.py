@@ -7,8 +7,7 @@ of the dataset it reads by clip id, so that an item is a few strings and nothing
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow.compute as pc
@@ -19,9 +18,10 @@ from curation.config import PseudoConfig
 from curation.cutting import encode_clips
 from dataset import open_root, schema_of
 from dataset.shards import shard_row
-from media.errors import MediaError
+from media.errors import MediaError, RushesError
 from pipelines.config import ShardConfig
 from pipelines.engine import Item, Part
+from pipelines.ingesting import INGEST_MEMORY_MB
 
 __all__ = ["Augment", "Caption", "Experts", "Shard", "still_id"]
 
@@ -140,36 +140,44 @@ class Augment:
 
 
 class Shard:
-    """A kept clip with its caption -> a training row, cut as its config says. Items: clip_id."""
+    """A kept clip with its caption -> a training row, cut as its config says. Items: clip_id.
 
-    def __init__(self, *, root: str, shards: ShardConfig, run_id: str) -> None:
+    A clip that cannot be cut, or does not hold against its source, is a row of `uncut/<name>` instead. The clips of a
+    source are cut in a guarded child: what was left out when it was measured is decoded here for the first time.
+    """
+
+    def __init__(self, *, root: str, shards: ShardConfig, wall_limit_s: float, run_id: str) -> None:
         self._reader = _Reader(root)
         self._config = shards
+        self._wall_limit_s = wall_limit_s
         self._run_id = run_id
+        self._guard = media.Guard(memory_mb=INGEST_MEMORY_MB)
+        self._some_uncut = self._reader.root.exists(f"uncut/{shards.name}")
 
     def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
-        """Cut each clip from its source, verified; one that fails is quarantined: no row, but a note that says why."""
+        """Cut each clip from its source, verified."""
         ids = [item["clip_id"] for item in items]
         clips = self._reader.rows("clips", ids)
         about = self._about(clips)
-        rows: dict[str, Item] = {}
-        notes: list[str] = []
         by_source: dict[str, list[str]] = defaultdict(list)
         for clip_id in ids:
             by_source[clips[clip_id]["uri"]].append(clip_id)
+        outcomes: dict[str, media.Encoded | MediaError] = {}
         for uri, members in by_source.items():
-            try:
-                with media.local_copy(uri) as path:
-                    for place, outcome in self._cut([clips[i] for i in members], path):
-                        clip_id = members[place]
-                        if isinstance(outcome, MediaError):
-                            notes.append(f"quarantined {clip_id}: {outcome}")
-                        else:
-                            rows[clip_id] = self._row(clips[clip_id], outcome, about[clip_id])
-            except MediaError as error:
-                notes.append(f"quarantined all clips of {uri}: {error}")
-        made = [rows[i] for i in ids if i in rows]
-        return [Part(f"shards/{self._config.name}", made, schema_of("shards/x"), " ".join(ids))], notes
+            outcomes |= zip(members, self._cut(uri, [clips[i] for i in members]), strict=True)
+        name = self._config.name
+        rows, parts, notes = [], [], []
+        for clip_id in ids:
+            outcome = outcomes[clip_id]
+            if isinstance(outcome, MediaError):
+                notes.append(f"quarantined {clip_id}: {outcome}")
+                row = {"clip_id": clip_id, "reason": outcome.reason, "detail": outcome.detail, "run_id": self._run_id}
+                parts.append(Part(f"uncut/{name}", [row], schema_of("uncut/x"), clip_id))
+            else:
+                if self._some_uncut:
+                    self._reader.root.remove_part(f"uncut/{name}", clip_id)
+                rows.append(self._row(clips[clip_id], outcome, about[clip_id]))
+        return [Part(f"shards/{name}", rows, schema_of("shards/x"), " ".join(ids)), *parts], notes
 
     def _about(self, clips: Mapping[str, Item]) -> dict[str, Item]:
         """Return, for each clip, its caption, tags (a pseudo-video has its still's) and its source's row."""
@@ -191,12 +199,18 @@ class Shard:
             for i, clip in clips.items()
         }
 
-    def _cut(self, clips: Sequence[Item], path: Path) -> Iterator[tuple[int, media.Encoded | MediaError]]:
+    def _cut(self, uri: str, clips: Sequence[Item]) -> list[media.Encoded | MediaError]:
         """Cut clips of one source as the config says."""
-        how = self._config
-        return encode_clips(
-            clips, path, mode=how.cut, max_height=how.max_height_px, crf=how.crf, preset=how.preset, gop=how.gop
-        )
+        limit_s = self._wall_limit_s * len(clips)
+        try:
+            return self._guard.run(cut_source, uri, clips, self._config, limit_s=limit_s)
+        except MediaError as error:
+            failed = error
+        except (RushesError, ImportError):
+            raise  # not the file's fault: the next one would meet it too
+        except Exception as error:
+            failed = MediaError("crashed", f"{type(error).__name__}: {error}")
+        return [failed] * len(clips)
 
     def _row(self, clip: Item, encoded: media.Encoded, about: Item) -> Item:
         return shard_row(
@@ -212,3 +226,13 @@ class Shard:
             run_id=self._run_id,
             **about,
         )
+
+
+def cut_source(uri: str, clips: Sequence[Item], how: ShardConfig) -> list[media.Encoded | MediaError]:
+    """Cut clips of the source at `uri`; return an outcome for each, in their order."""
+    found: dict[int, media.Encoded | MediaError] = {}
+    with media.local_copy(uri) as path:
+        found |= encode_clips(
+            clips, path, mode=how.cut, max_height=how.max_height_px, crf=how.crf, preset=how.preset, gop=how.gop
+        )
+    return [found[place] for place in range(len(clips))]

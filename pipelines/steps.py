@@ -220,12 +220,18 @@ def ingest(work: Work, config: RunConfig, *, title: str = "ingest, split and mea
         if uri not in have
     ]
     kwargs = {"root": work.place, "curate": config.curate, "wall_limit_s": config.engine.wall_limit_s}
-    scratch = f"{SCRATCH}/{work.run_id}"
-    fewer = len(items) < work.engine.workers
-    if fewer and (spans := spread(items, scratch, config.engine.span_s, config.engine.wall_limit_s)):
-        _drive(work, ingesting.Scan, kwargs, spans, 1, "spans", title="long videos, in spans", numbered=False)
-    _drive(work, ingesting.Ingest, kwargs, items, 1, "files", title=title, numbered=numbered)
-    work.root.remove(scratch)
+    scratch, workers = f"{SCRATCH}/{work.run_id}", work.engine.workers
+    try:
+        if items and len(items) < workers:
+            with work.report.step("look for long videos", "files", numbered=False) as move:
+                shares = spread(items, scratch, config.engine.span_s, config.engine.wall_limit_s, workers, move)
+                move(len(items), len(items))
+            if shares:
+                title_of_spans = "long videos, in spans"
+                _drive(work, ingesting.Scan, kwargs, shares, 1, "shares", title=title_of_spans, numbered=False)
+        _drive(work, ingesting.Ingest, kwargs, items, 1, "files", title=title, numbered=numbered)
+    finally:
+        work.root.remove(scratch)
 
 
 def run_experts(
@@ -358,7 +364,13 @@ def augment(
 
 
 def shard(
-    work: Work, config: ShardConfig, selection: str, *, title: str = "cut and shard", numbered: bool = True
+    work: Work,
+    config: ShardConfig,
+    selection: str,
+    *,
+    wall_limit_s: float = 600.0,
+    title: str = "cut and shard",
+    numbered: bool = True,
 ) -> None:
     """Write a training row for every kept and captioned clip that the shard set lacks."""
     root = work.root
@@ -372,7 +384,7 @@ def shard(
         )
     have = root.ids(f"shards/{config.name}")
     items = [{"clip_id": clip_id} for clip_id in sorted((wanted & captioned) - have)]
-    kwargs = {"root": work.place, "shards": config}
+    kwargs = {"root": work.place, "shards": config, "wall_limit_s": wall_limit_s}
     _drive(work, stages.Shard, kwargs, items, config.rows_per_part, "clips", title=title, numbered=numbered)
     if stale := have - wanted:
         work.report.say(

@@ -35,7 +35,8 @@ class Flow:
     """What one pair says, at every fourth row and column of the small plane; speeds in px/s at `REFERENCE_PX`.
 
     `speed` (h, w) is the flow's size, `rest` that of what the camera's motion leaves of it (None where no camera was
-    found), `change` (h, w) the absolute change from the first frame to the one after it, in levels. `still_edges` are
+    found), `change` (h, w) the absolute change from the first frame to the one after it, in levels (None where that
+    was not decoded). `still_edges` are
     cells of 8x8 px that hold an edge and do not move where the camera's motion would move them; none in a picture that
     keeps still as a whole.
     """
@@ -45,7 +46,7 @@ class Flow:
     camera: Camera | None
     speed: npt.NDArray[np.float32]
     rest: npt.NDArray[np.float32] | None
-    change: Plane
+    change: Plane | None
     still_edges: npt.NDArray[np.bool_] | None
 
     def inside(self, crop: Crop) -> Motion:
@@ -53,17 +54,18 @@ class Flow:
         part = crop.inside(self.speed.shape)
         speed = self.speed[part]
         still = speed < _STILL_PX_PER_S
+        flickers = bool(still.mean() > _LEAST_STILL)
         return Motion(
             mean=float(speed.mean()),
             moving_fraction=float((speed > _MOVING_PX_PER_S).mean()),
             object_motion=None if self.rest is None else float(self.rest[part].mean()),
-            flicker=float(self.change[part][still].mean()) if still.mean() > _LEAST_STILL else None,
+            flicker=float(self.change[part][still].mean()) if self.change is not None and flickers else None,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """The motion within a crop. `flicker`, in levels, is None where no part of the picture keeps still."""
+    """The motion within a crop. `flicker`, in levels, is None where nothing keeps still, or the next frame lacks."""
 
     mean: float
     moving_fraction: float
@@ -88,7 +90,7 @@ class Pair:
 
     def complete(self, view: View) -> bool:
         """Take the next frame; return whether the pair ends with it."""
-        if self.following is None:
+        if view.index == self.index + 1:
             self.following = view.y
         seconds = view.time_s - self.time_s
         if seconds + 1e-9 < _SHORTEST_S:
@@ -118,7 +120,6 @@ class FlowMeter:
     def measure(self, pair: Pair, last: View) -> Flow:
         """Measure a pair that is complete with the frame `last`."""
         before, after = pair.y, last.y
-        following = after if pair.following is None else pair.following
         seconds = last.time_s - pair.time_s
         field = np.ascontiguousarray(self.field(before, after)[THIN, THIN])
         per_s = REFERENCE_PX / before.shape[0] / seconds
@@ -135,7 +136,7 @@ class FlowMeter:
             camera=fit[0] if fit is not None else None,
             speed=speed * per_s,
             rest=rest,
-            change=cv2.absdiff(before, following)[THIN, THIN],
+            change=None if pair.following is None else cv2.absdiff(before, pair.following)[THIN, THIN],
             still_edges=_still_edges(before, after, model_speed * per_s) if moves else None,
         )
 

@@ -18,6 +18,9 @@ from curation.planes import Rgb, View, view_of_rgb
 
 __all__ = ["Meter", "measure_frames"]
 
+_LEAST_LOOKS = 2
+"""To call one the sharpest, there must be another."""
+
 
 class Meter:
     """Measures a video in one pass, frame by frame. One meter is for one video.
@@ -25,7 +28,7 @@ class Meter:
     `looks_per_s` and `pairs_per_s` as for `Observer`. A frame that was observed already is not observed again.
     """
 
-    def __init__(self, looks_per_s: float = 1.0, pairs_per_s: float = 3.0) -> None:
+    def __init__(self, looks_per_s: float = 1.0, pairs_per_s: float = 2.0) -> None:
         self._observer = Observer(looks_per_s, pairs_per_s)
         self._steps: list[Step] = []
         self._looks: list[Look] = []
@@ -52,8 +55,10 @@ class Meter:
         )
 
     def sharpest(self, first: int, end: int) -> int:
-        """Return the sharpest of the frames looked at in `first` to `end`; `first` where there is none."""
+        """Return the sharpest of the frames looked at in `first` to `end`; `first` where there are not two."""
         looks = [look for look in self._looks if first <= look.frame < end]
+        if len(looks) < _LEAST_LOOKS:
+            return first
         return max(looks, key=lambda look: measure_sharpness(look.sharp).laplacian).frame if looks else first
 
     def forget(self, before: int) -> None:

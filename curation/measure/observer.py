@@ -10,7 +10,8 @@ from typing import Final
 
 import cv2
 
-from curation.measure.borders import Profile, profile
+from curation.detectors.change import mean_difference
+from curation.measure.borders import Profile, border_of, profile
 from curation.measure.flow import SMALLEST_PX, Flow, FlowMeter, Pair
 from curation.measure.texture import measure_blockiness, measure_noise, reference_luma
 from curation.planes import Plane, Planes, View
@@ -18,6 +19,8 @@ from curation.planes import Plane, Planes, View
 __all__ = ["Look", "Noted", "Observer", "Step"]
 
 _FROZEN_LEVELS: Final = 2
+_FROZEN_AT_MOST, _FROZEN_MEAN = 16, 0.4
+"""Levels, greatest and mean: a repeated frame that was encoded again stays below both, a slow pan above one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +58,20 @@ class Look:
     def at(cls, view: View) -> Look:
         """Look at a frame whose full planes are still there."""
         luma = view.full()[0]
+        dark = profile(view)
+        border = border_of([dark])
+        # On the grid of 8 px, which blockiness is measured by.
+        lit = luma[-(-border.top // 8) * 8 : luma.shape[0] - border.bottom, -(-border.left // 8) * 8 :]
+        lit = lit[:, : max(1, lit.shape[1] - border.right)] if lit.size else luma
         return cls(
             frame=view.index,
             size=(view.height_px, view.width_px),
             small=view.true_colours(),
             bt709=view.bt709,
             sharp=reference_luma(luma),
-            noise_sigma=measure_noise(luma),
-            blockiness=measure_blockiness(luma),
-            profile=profile(view),
+            noise_sigma=measure_noise(lit),
+            blockiness=measure_blockiness(lit),
+            profile=dark,
         )
 
 
@@ -120,11 +128,19 @@ def _enters(before: View | None, view: View, per_s: float) -> bool:
     return before is None or int((view.time_s + 1e-9) * per_s) > int((before.time_s + 1e-9) * per_s)
 
 
+def _same_picture(before: View, after: View) -> bool:
+    """Return whether one frame repeats the other, but for what a codec makes of it."""
+    greatest = float(cv2.norm(before.y, after.y, cv2.NORM_INF))
+    if greatest <= _FROZEN_LEVELS or greatest > _FROZEN_AT_MOST:
+        return greatest <= _FROZEN_LEVELS
+    return mean_difference(before.y, after.y) <= _FROZEN_MEAN
+
+
 def _step(before: View, after: View) -> Step:
-    frozen = float(cv2.norm(before.y, after.y, cv2.NORM_INF)) <= _FROZEN_LEVELS
+    frozen = _same_picture(before, after)
     if after.index - before.index > 1:
         return Step(before.index, after.index, None, None, frozen)
     square = float(cv2.norm(before.y, after.y, cv2.NORM_L2SQR)) / before.y.size
     mean = float(cv2.mean(after.y)[0]) - float(cv2.mean(before.y)[0])
-    change = float(cv2.norm(before.y, after.y, cv2.NORM_L1)) / before.y.size
+    change = mean_difference(before.y, after.y)
     return Step(before.index, after.index, max(0.0, square - mean * mean) ** 0.5, change, frozen)

@@ -151,3 +151,15 @@ def test_a_shot_that_runs_gives_the_clips_of_the_whole(
     assert [(s.first, s.end, s.cut_in, s.cut_out) for s in found] == [
         (s.first, s.end, s.cut_in, s.cut_out) for s in whole
     ]
+
+
+def test_a_gap_longer_than_the_stride_gives_no_clip_twice() -> None:
+    edges = np.concatenate([np.arange(0, 5, 0.5), np.arange(35, 80, 0.5)])
+    shot = Shot(0, 0, len(edges) - 1, "hard", "fade")
+    for stride_s in (0.3, 2.0, 5.0):
+        spans = windows(edges, shot, MIN_S, MAX_S, stride_s)
+        assert len({(s.first, s.end) for s in spans}) == len(spans)
+        running = OpenShot(0, 0, "hard", CurateConfig(min_clip_s=1, max_clip_s=4, division="stride", stride_s=stride_s))
+        found = [s for k in range(2, len(edges)) for s in running.early(edges[:k])]
+        found += running.close(edges, len(edges) - 1, "fade")
+        assert [(s.first, s.end) for s in found] == [(s.first, s.end) for s in spans]

@@ -370,3 +370,33 @@ def test_a_boundary_with_the_same_scene_on_both_sides_is_stitched(
     together = ingest(path, config.model_copy(update={"stitch_likeness": 0.6}))
     assert [(cut["frame"], cut["stitched"]) for cut in together.video["cuts"]] == [(25, True), (50, False)]
     assert [(c["first_frame"], c["end_frame"]) for c in together.clips] == [(0, 50), (50, 100)]
+
+
+def test_a_file_whose_first_pictures_are_damaged_is_refused(tmp_path: Path) -> None:
+    """It decodes, from the second keyframe on; but then readers that seek would number its frames otherwise."""
+    options = {"preset": "ultrafast", "x264-params": "keyint=25:min-keyint=25:bframes=0:scenecut=0"}
+    path = write_video(
+        tmp_path / "a.mp4", moving(20, 100), options=options, container_options={"movflags": "+faststart"}
+    )
+    data = bytearray(path.read_bytes())
+    unit = data.index(b"mdat") + 4
+    while data[unit + 4] & 31 != 5:  # up to the NAL unit of the IDR picture, whose header stays whole
+        unit += 4 + int.from_bytes(data[unit : unit + 4], "big")
+    data[unit + 5 : unit + 21] = bytes(16)
+    path.write_bytes(data)
+    assert not media.frame_index(path).doubt
+    assert len(list(media.decode(path))) == 75
+    got = ingest(path)
+    assert (got.video["status"], got.video["reason"]) == ("quarantined", "undecodable")
+    assert "100 packets gave 75 pictures" in got.video["detail"]
+
+
+@pytest.mark.parametrize(("duration_s", "size", "limit"), [(10, 10**6, 60), (7200, 10**9, 14400), (10**9, 10**5, 100)])
+def test_a_long_film_has_longer(duration_s: float, size: int, limit: float) -> None:
+    from dataclasses import replace
+
+    from curation.ingestion import _limit
+
+    probe = media.Probe("mp4", "h264", "yuv420p", 8, 8, 0, 1, 1, 1.0, 25.0, False, 1, 8, 8)  # type: ignore[arg-type]
+    assert _limit(60.0, replace(probe, duration_s=duration_s, size_bytes=size)) == limit
+    assert _limit(None, probe) is None

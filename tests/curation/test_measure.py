@@ -339,7 +339,7 @@ def test_what_depends_on_the_crop_is_measured_inside_it(bars: tuple[int, int]) -
         assert inside[name] == pytest.approx(whole[name], rel=0.03), name
     assert inside["dark_clipped_fraction"] == pytest.approx(whole["dark_clipped_fraction"], abs=0.01)
     # Speeds are those of a picture 360 px high, bars and all.
-    assert inside["flow_mean_px_per_s"] * scale == pytest.approx(whole["flow_mean_px_per_s"], rel=0.06)
+    assert inside["flow_mean_px_per_s"] * scale == pytest.approx(whole["flow_mean_px_per_s"], rel=0.08)
     assert inside["moving_fraction"] == pytest.approx(whole["moving_fraction"], abs=0.05)
     assert inside["camera_motion"] == whole["camera_motion"] == "pan left"
 

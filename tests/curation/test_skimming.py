@@ -151,3 +151,14 @@ def test_a_slow_dissolve_keeps_its_extent_on_a_skim(tmp_path: Path) -> None:
     assert found.kind == "dissolve"
     assert abs(found.frame - 50) <= 2
     assert abs(found.end_frame - 70) <= 2
+
+
+def test_second_looks_over_long_groups_are_not_begun(tmp_path: Path) -> None:
+    """With one keyframe in a long file a second look would decode half of it: it is decoded as a whole instead."""
+    shots = [f for seed in range(8) for f in moving(seed, 50, width=64, height=48)]
+    options = {**PYRAMID, "x264-params": PYRAMID["x264-params"].replace("keyint=250", "keyint=1000")}
+    path = write_video(tmp_path / "a.mp4", shots, options=options)
+    assert media.frame_index(path).droppable.any()
+    assert not skimming.can_skim(media.frame_index(path))
+    video = curation.ingest(str(path), run_id="r").video
+    assert video["frames_decoded"] == video["frames"] == 400

@@ -47,7 +47,7 @@ def clip_row(first: int = 0, end: int = 10, video_id: str = "aa", **changed: Any
         "width_px": 64,
         "height_px": 48,
         "flow_mean_px_per_s": float(first),
-        "keyframes": [{"frame": first, "time_s": first / 10, "jpeg": b"\xff\xd8" + bytes(50)}],
+        "keyframes": [{"frame": first, "time_s": first / 10, "jpeg": b"\xff\xd8" + bytes(50), "phash": 7}],
         "run_id": RUN,
         **changed,
     }

@@ -20,7 +20,7 @@ from dataset.wide import wide_sql
 from media.errors import CorruptionError, QueryError
 from tests.dataset.build import RUN, clip_row, new_root, small_dataset, tag_row, video_row
 
-VIEWS = ["videos", "clips", "captions", "shards", "selections", "rejects", "funnel", "wide", "grades", "runs"]
+VIEWS = ["videos", "clips", "captions", "shards", "uncut", "selections", "rejects", "funnel", "wide", "grades", "runs"]
 
 
 def verdict(clip_id: str, *rules: str) -> dict[str, object]:

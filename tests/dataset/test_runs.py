@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset import column_docs, new_run, open_root, write_card
+from dataset.root import GROUPS
 from dataset.runs import config_hash
 from dataset.schema import BASE_TABLES
 from media.errors import DatasetError
@@ -70,7 +71,7 @@ def test_runs_have_different_ids() -> None:
 def test_columns_are_explained_without_a_dataset() -> None:
     docs = {(doc.table, doc.column): doc for doc in column_docs()}
     for table, columns in BASE_TABLES.items():
-        shown = f"{table}/<name>" if table in {"selections", "shards"} else table
+        shown = f"{table}/<name>" if table in GROUPS else table
         assert all(docs[shown, column.name].doc == column.doc for column in columns)
     assert docs["videos", "cuts.kind"].doc == "hard | dissolve | fade | wipe"
     assert docs["wide", "caption_outcome"].doc == docs["captions", "outcome"].doc

@@ -319,3 +319,24 @@ def test_the_child_ends_with_its_parent(last_words: str, tmp_path: Path) -> None
     env = {**os.environ, "TMPDIR": str(tmp_path)}
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert ends(int(ended.stdout)), ended.stderr
+
+
+def slowly(steps: int, progress: Callable[[int, int], None]) -> int:
+    for n in range(steps):
+        time.sleep(0.2)
+        progress(n, steps)
+    return steps
+
+
+def then_stuck(progress: Callable[[int, int], None]) -> None:
+    progress(1, 2)
+    stuck_in_c()
+
+
+def test_work_that_shows_signs_of_life_may_go_on() -> None:
+    with Guard() as guard:
+        assert guard.run(slowly, 8, stall_s=0.8) == 8  # 1.6 s in all
+        with pytest.raises(MediaError, match="no sign of life") as caught:
+            guard.run(then_stuck, stall_s=0.5)
+        assert caught.value.reason == "timeout"
+        assert guard.run(add, 1) == 2

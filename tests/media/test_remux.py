@@ -215,3 +215,12 @@ def test_decoding_all_catches_what_is_one_off(off: int, numbered_video: Maker, m
 def test_reordering_counts_the_pictures_that_wait(order: list[int]) -> None:
     waiting = [sum(other > number for other in order[:place]) for place, number in enumerate(order)]
     assert _reordering([Fraction(number) for number in order]) == max(waiting)
+
+
+def test_a_copy_does_not_bring_half_a_film_along(numbered_video: Maker) -> None:
+    """One keyframe, and frames a second apart: what lies before the clip is as much as the film."""
+    path = numbered_video(options={"preset": "ultrafast", "x264-params": "keyint=250:scenecut=0"}, fps=1)
+    assert media.cut(path, 10, 12, mode="copy").in_frame == 10
+    with pytest.raises(MediaError, match=r"keyframe before it is 30 s earlier.*cut it as exact") as caught:
+        media.cut(path, 30, 32, mode="copy")
+    assert caught.value.reason == "uncopyable"

@@ -53,7 +53,7 @@ def rows(folder: Path, uris: list[str], **how: Any) -> tuple[dict[str, dict[str,
 @pytest.mark.parametrize(
     ("reader", "reason", "words"),
     [
-        (hangs, "timeout", "killed: no end after 1.5 s"),
+        (hangs, "timeout", "killed: no sign of life for 1.5 s"),
         (crashes, "crashed", "SIGSEGV"),
         (errs, "crashed", "ZeroDivisionError: nobody thought of this (at pipelines/test_engine_guard.py:"),
         (lacks_memory, "crashed", "MemoryError: Unable to allocate 80 GiB"),

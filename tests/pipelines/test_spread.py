@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from curation import CurateConfig
 from dataset import open_root
-from dataset.root import SCRATCH
+from dataset.root import SCRATCH, Root
 from media import MediaError
+from media.errors import BackendError
 from pipelines import ingesting
 from pipelines.config import RunConfig
 from pipelines.engine import Item, LocalEngine, RayEngine, Report, StageSpec
@@ -111,3 +113,47 @@ def test_only_scratch_can_be_removed(tmp_path: Path) -> None:
     root.remove(f"{SCRATCH}/a")
     root.remove(f"{SCRATCH}/a")
     assert root.read_bytes(f"{SCRATCH}/a/b") is None
+
+
+def test_a_scan_that_somebody_changed_is_not_run(tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies in the dataset's storage between two stages is signed: pickles of others are not opened."""
+    whole = curated(tmp_path / "whole", film, Counting(1))
+    write = Root.write_bytes
+
+    def changed(root: Root, name: str, data: Any) -> None:
+        write(root, name, data[:-1] + b"!" if name.endswith("-0.frames") else data)
+
+    monkeypatch.setattr(Root, "write_bytes", changed)
+    videos, _, notes = curated(tmp_path / "spread", film, Counting(3))
+    assert (videos[0]["status"], videos[0]["reason"]) == ("quarantined", "unreadable")
+    assert "not what was written there" in notes[0]
+    monkeypatch.undo()
+    assert curated(tmp_path / "spread", film, Counting(3))[1] == whole[1]
+
+
+def test_fewer_clips_than_before_leave_none_behind(tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt by other settings wrote more parts and was killed before the row of `videos`."""
+    monkeypatch.setattr(ingesting, "CLIPS_IN_PART", 2)
+    how = {"root": str(tmp_path), "wall_limit_s": 60.0, "run_id": "r"}
+    root = open_root(str(tmp_path), create=True)
+    for least_s, count in ((0.4, 9), (2.0, 3)):
+        config = CurateConfig(min_clip_s=least_s, max_clip_s=2 * least_s)
+        spec = StageSpec(ingesting.Ingest, root.uri, {**how, "curate": config})
+        list(LocalEngine().run(spec, [[{"uri": str(film)}]]))
+        assert root.count("clips") == count
+    film_gone = {"uri": str(tmp_path / "bad.mp4")}
+    Path(film_gone["uri"]).write_bytes(film.read_bytes()[:-900])
+    list(LocalEngine().run(StageSpec(ingesting.Ingest, root.uri, {**how, "curate": CurateConfig()}), [[film_gone]]))
+    assert root.count("clips") == 3
+
+
+def test_scratch_of_a_run_that_failed_is_cleared_away(
+    tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise BackendError("the test says so")
+
+    monkeypatch.setattr(ingesting.Ingest, "__call__", broken)
+    with pytest.raises(BackendError):
+        curated(tmp_path / "d", film, Counting(3))
+    assert open_root(str(tmp_path / "d")).leftovers() == []

@@ -75,7 +75,7 @@ def _memory(place: Path, quick: bool) -> dict[str, Any]:
         path = film(place / f"{name}.mp4", 360, seconds)
         out = place / f"dataset-{name}"
         command = [sys.executable, "-m", "benchmarks.passes", "ingest", str(path), "--out", str(out)]
-        taken = measure(command, every_s=0.25)
+        taken = measure(command, every_s=0.1)
         told = json.loads(taken.output.splitlines()[-1]) if not taken.exit_code else {}
         if taken.exit_code or told["notes"] or not told["rows"].get("clips"):
             raise SystemExit(f"{path.name}: {taken.output}")

@@ -34,6 +34,7 @@ _LONGEST_GROUP: Final = 300
 """Frames between keyframes up to which second looks are cheap; x264 makes 250 at most unless told otherwise."""
 _NEIGHBOURS: Final = 12
 _LOOK_AROUND: Final = 2
+_PIECE: Final = 4096
 _OUTSTANDING: Final = 1.5
 
 
@@ -61,8 +62,10 @@ def _outsized(sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Return which sizes are `_BIG` times the median of those around them."""
     width = min(2 * _NEIGHBOURS + 1, 2 * ((len(sizes) - 1) // 2) + 1)
     padded = np.pad(sizes, width // 2, mode="reflect") if len(sizes) > 1 else sizes
-    usual = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
-    outsized: npt.NDArray[np.bool_] = sizes > _BIG * usual
+    around = np.lib.stride_tricks.sliding_window_view(padded, width)
+    # Piece by piece, or a film's windows would take a hundred times the memory of its sizes.
+    usual = [np.median(around[at : at + _PIECE], axis=1) for at in range(0, len(around), _PIECE)]
+    outsized: npt.NDArray[np.bool_] = sizes > _BIG * np.concatenate(usual)
     return outsized
 
 

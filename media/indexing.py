@@ -8,6 +8,7 @@ of each is its rank. That holds if every packet gives one picture, which is doub
 from __future__ import annotations
 
 import os
+from array import array
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -86,11 +87,8 @@ def _read_index(source: Source) -> FrameIndex:
     codec = source.stream.codec_context.codec.canonical_name
     doubt = _stream_doubt(source, codec)
     extradata = source.stream.codec_context.extradata or b""
-    stamps: list[int] = []
-    keys: list[int] = []
-    sizes: list[int] = []
-    layers: list[int] = []
-    alone: list[bool] = []
+    stamps, keys, sizes = array("q"), array("q"), array("q")  # of a film there are many: no objects
+    layers, alone = array("b"), array("b")
     try:
         for packet in source.container.demux(source.stream) if not doubt else ():
             if not packet.size:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 import curation
 import media
 from curation.clipfile import ClipFile
@@ -28,7 +30,7 @@ INGEST_MEMORY_MB = 8192
 
 _MAC_BYTES = 32
 
-CLIPS_IN_PART = 128
+CLIPS_IN_PART = 32
 """Rows of `clips` that are in memory at a time, and in one part."""
 
 
@@ -142,6 +144,7 @@ class Ingest:
                     for rows in ClipFile.batches(clips, CLIPS_IN_PART):
                         yield Part("clips", rows, schema_of("clips"), _part_key(video["video_id"], written))
                         written += 1
+                        pa.default_memory_pool().release_unused()
                 # What an attempt that was killed left behind, by other settings or before the file went bad.
                 while self._root.remove_part("clips", _part_key(video["video_id"], written)):
                     written += 1

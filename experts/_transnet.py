@@ -104,8 +104,9 @@ def _neighbours(features: Tensor) -> Tensor:
 
 def _histograms(frames: Tensor) -> Tensor:
     """Return unit colour histograms [N, T, 512], red the most significant."""
-    bins = (frames.long() >> 5) @ torch.tensor([64, 8, 1])
-    counts = functional.one_hot(bins.flatten(2), 512).sum(dim=2).float()
+    bins = ((frames.long() >> 5) @ torch.tensor([64, 8, 1])).flatten(2)
+    # Counted in place: a one-hot tensor of a window takes half a gigabyte.
+    counts = torch.zeros(*bins.shape[:2], 512).scatter_add_(2, bins, torch.ones(1).expand(bins.shape))
     return functional.normalize(counts, dim=2)
 
 

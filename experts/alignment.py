@@ -63,6 +63,11 @@ class Alignment:
         calibration: dict[str, list[str]] = yaml.safe_load(_CALIBRATION.read_text("utf-8"))
         self._text_centre = _kept(self._sentence, calibration["texts"]).mean(axis=0)
 
+    @classmethod
+    def model_ref(cls, profile: str = "embedded", override: Mapping[str, str | Path] | None = None) -> ModelRef:
+        """Return how rows name the pair of models, without loading it."""
+        return model_ref(profile, override)
+
     def pictures(self, views: Sequence[ClipView]) -> _Floats:
         """Return [N, 384]: each clip as a centred unit vector."""
         rows = [self._picture(view) for view in views]

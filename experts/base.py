@@ -16,7 +16,20 @@ import numpy.typing as npt
 
 from dataset.schema import Column
 
-__all__ = ["DIMENSIONS", "ClipView", "Dimension", "Expert", "ModelRef", "Needs", "Resources", "Rgb", "Statement"]
+__all__ = [
+    "DIMENSIONS",
+    "ClipView",
+    "Control",
+    "ControlKind",
+    "Controller",
+    "Dimension",
+    "Expert",
+    "ModelRef",
+    "Needs",
+    "Resources",
+    "Rgb",
+    "Statement",
+]
 
 Rgb = npt.NDArray[np.uint8]
 """A picture: uint8, shape (H, W, 3), RGB."""
@@ -29,6 +42,9 @@ DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 
 Needs: TypeAlias = Literal["keyframes", "frames", "row"]
 """What an expert looks at: the view's keyframes, every frame of the clip, or the measured columns alone."""
+
+ControlKind = Literal["edges", "skeleton", "flow", "mask", "depth"]
+"""What the numbers of a control map mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +99,63 @@ class Resources:
     memory_mb: int = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A map per frame of a clip, in the order of its frames: what conditions a generator.
+
+    `maps` is uint8 or float32, shape (F, H, W) or (F, H, W, C), as high and wide as the frames; every value lies
+    from `low` to `high`. `drawn` is uint8 (F, H, W, 3): how to draw maps that are neither grey nor pictures.
+    """
+
+    kind: ControlKind
+    maps: npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+    low: float
+    high: float
+    drawn: npt.NDArray[np.uint8] | None = None
+
+    def __post_init__(self) -> None:
+        grey_or_rgb = self.maps.ndim == 3 or (self.maps.dtype == np.uint8 and self.maps.shape[3:] == (3,))
+        if self.maps.dtype not in (np.uint8, np.float32) or self.maps.ndim not in (3, 4) or not self.low < self.high:
+            raise ValueError(f"no control: {self.maps.dtype} {list(self.maps.shape)} from {self.low} to {self.high}")
+        if not grey_or_rgb and (self.drawn is None or self.drawn.shape != (*self.maps.shape[:3], 3)):
+            raise ValueError(f"maps {list(self.maps.shape)} need to be drawn as pictures of that size")
+
+    def pictures(self) -> npt.NDArray[np.uint8]:
+        """Return uint8 (F, H, W, 3) for the eye, and for a generator that is conditioned on pictures; read only."""
+        if self.drawn is not None:
+            return self.drawn
+        if self.maps.ndim == 4:
+            return self.maps.astype(np.uint8, copy=False)
+        grey = self.maps
+        if grey.dtype != np.uint8 or (self.low, self.high) != (0, 255):
+            grey = ((grey - self.low) * (255 / (self.high - self.low))).astype(np.uint8)
+        return np.broadcast_to(grey.astype(np.uint8, copy=False)[..., None], (*grey.shape, 3))
+
+
+@runtime_checkable
+class Controller(Protocol):
+    """An expert with the face `control`. It may be an `Expert` too; if it is not, it measures nothing of a clip.
+
+    The frames of a view are of one size. A view without frames gives maps of shape (0, 0, 0[, C]).
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    roles: ClassVar[tuple[str, ...]]
+    resources: ClassVar[Resources]
+    model: ModelRef | None
+
+    def control(self, view: ClipView) -> Control:
+        """Return a map for each frame of the view."""
+        ...
+
+
 @runtime_checkable
 class Expert(Protocol):
     """The protocol. `measure` answers for a batch of clips, possibly from many videos, in their order.
 
-    `roles` are the models it takes from the profile. Two more methods are optional: `grade(view, prompt)`, a score
-    for a video and optionally its prompt, and `control(view)`, a map per frame.
+    `roles` are the models it takes from the profile. Two more faces are optional: `grade(view, prompt)`, a score
+    for a video and optionally its prompt, and that of a `Controller`.
     """
 
     name: ClassVar[str]

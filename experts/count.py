@@ -1,8 +1,8 @@
-"""How many people show their faces, with the keyframes' agreement.
+"""How many people there are, with the keyframes' agreement: by their faces and by their bodies (see `_figures`).
 
 The count is the median over the keyframes; the agreement is the share of keyframes with exactly that count. Stated
-from one face on and an agreement of 0.6, when the faces counted score 0.75 on average; the confidence is agreement
-times mean score. It counts faces that are seen, not people who turn away.
+from one person on and an agreement of 0.6, when the people counted score 0.75 on average; the confidence is agreement
+times mean score. Who shows neither face nor head and trunk is not counted: see `faces` and `people` for what is found.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from dataset.schema import Column
-from experts._blazeface import face_detector
+from experts._figures import ROLES, figure_finder
 from experts._torch import default_threads
 from experts.base import ClipView, ModelRef, Needs, Resources, Statement
 
@@ -32,14 +32,18 @@ def number_word(number: int) -> str:
 
 
 class Count:
-    """The number of faces."""
+    """The number of people, and of faces."""
 
     name: ClassVar[str] = "count"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[Needs] = "keyframes"
-    roles: ClassVar[tuple[str, ...]] = ("faces", "faces_small")
-    resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=250)
+    roles: ClassVar[tuple[str, ...]] = ROLES
+    resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=350)
     columns: ClassVar[tuple[Column, ...]] = (
+        Column("person_count", pa.int32(), "median number of people over the keyframes, by face or body"),
+        Column("person_count_agreement", pa.float32(), "share of keyframes with exactly that number"),
+        Column("person_counts", pa.list_(pa.int32()), "the number in each keyframe"),
+        Column("person_count_score", pa.float32(), "mean score of all people; null without one"),
         Column("face_count", pa.int32(), "median number of faces over the keyframes"),
         Column("face_count_agreement", pa.float32(), "share of keyframes with exactly that number"),
         Column("face_counts", pa.list_(pa.int32()), "the number in each keyframe"),
@@ -50,30 +54,23 @@ class Count:
     def __init__(
         self, profile: str = "embedded", override: Mapping[str, str | Path] | None = None, threads: int | None = None
     ) -> None:
-        self._detector = face_detector(profile, override, threads or default_threads())
-        self.model = self._detector.model
+        self._finder = figure_finder(profile, override, threads or default_threads())
+        self.model = self._finder.model
 
     def measure(self, views: Sequence[ClipView]) -> list[dict[str, Any]]:
         """Return the columns of each clip."""
         rows = []
         for view in views:
-            found = [self._detector.detect(frame) for frame in view.frames]
-            counts = [len(faces) for faces in found]
-            scores = [face.score for faces in found for face in faces]
-            median = sorted(counts)[len(counts) // 2] if counts else 0
-            rows.append(
-                {
-                    "face_count": median,
-                    "face_count_agreement": counts.count(median) / max(1, len(counts)),
-                    "face_counts": counts,
-                    "face_count_score": float(np.mean(scores)) if scores else None,
-                }
-            )
+            found = [self._finder.find(frame) for frame in view.frames]
+            people = [[figure.score for figure in figures] for figures in found]
+            faces = [[figure.face.score for figure in figures if figure.face is not None] for figures in found]
+            rows.append({**_counted("person", people), **_counted("face", faces)})
         return rows
 
     def state(self, view: ClipView, values: Mapping[str, Any]) -> list[Statement]:
-        """State the number of people whose faces are seen."""
-        number, score, agreement = values["face_count"], values["face_count_score"], values["face_count_agreement"]
+        """State the number of people who are seen."""
+        number, score = values["person_count"], values["person_count_score"]
+        agreement = values["person_count_agreement"]
         if not number or score < _CLEAR or agreement < _AGREE:
             return []
         noun = "person" if number == 1 else "people"
@@ -89,3 +86,16 @@ class Count:
                 view.end_frame,
             )
         ]
+
+
+def _counted(what: str, scores: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Return the columns of one kind of thing, from the scores of those in each keyframe."""
+    counts = [len(frame) for frame in scores]
+    median = sorted(counts)[len(counts) // 2] if counts else 0
+    found = [score for frame in scores for score in frame]
+    return {
+        f"{what}_count": median,
+        f"{what}_count_agreement": counts.count(median) / max(1, len(counts)),
+        f"{what}_counts": counts,
+        f"{what}_count_score": float(np.mean(found)) if found else None,
+    }

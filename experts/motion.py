@@ -7,6 +7,10 @@ picture travel to the right.
 Motion. Levels of the mean flow at a height of 360 px: below 1.5 px/s "almost nothing moves", to 12 "gently", to 60
 "clearly", above "strongly"; when the camera moves, the flow left after its motion is taken out decides. Confidence
 0.9 well inside a level, falling to 0.6 at its edge (a factor of 1.25 away).
+
+Grade. How well the picture moves: amount times excess times steadiness. With f the mean flow in px/s, the camera's
+motion in it, amount = log(f / 0.5) / log(12 / 0.5), from 0 to 1: nothing where the picture stands, all from where it
+moves clearly; excess = min(1, 60 / f); steadiness = 1, less half the confidence of a camera that is handheld.
 """
 
 from __future__ import annotations
@@ -45,6 +49,9 @@ _SAID: Final = {
     "strong": "strong motion",
 }
 _SURE: Final = 0.6
+_STANDS: Final = 0.5  # px/s, of the grade
+_MOVES: Final = 12.0
+_RUSHES: Final = 60.0
 _MOVING: Final = frozenset(CAMERA_WORDS) - {"static"}
 
 
@@ -88,6 +95,15 @@ class Motion:
             sure = _level_confidence(values["motion_px_per_s"])
             said.append(self._said(view, "action", "scene", "shows", _SAID[values["motion_level"]], sure))
         return said
+
+    def grade(self, view: ClipView, prompt: str | None = None) -> float | None:
+        """Return how well the picture moves, 0 to 1 (see the module); None when it was not measured."""
+        flow = view.row.get("flow_mean_px_per_s")
+        if flow is None:
+            return None
+        amount = math.log(max(flow, _STANDS) / _STANDS) / math.log(_MOVES / _STANDS)
+        shaken = (view.row.get("camera_confidence") or 0.0) if view.row.get("camera_motion") == "handheld" else 0.0
+        return float(min(1.0, amount) * (_RUSHES / max(flow, _RUSHES)) * (1.0 - 0.5 * shaken))
 
     def _said(
         self, view: ClipView, dimension: Any, subject: str, predicate: str, value: str, confidence: float

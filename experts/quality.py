@@ -5,7 +5,8 @@ Defects and their thresholds, at a height of 360 px: blurred (variance of the La
 overexposed (over a quarter at 235 or more), flickering (over 6 levels), frozen (over half of the frames repeat).
 Stated: each defect, with a confidence that grows from 0.6 at the threshold to 0.95 at twice the threshold; and
 "sharp" when the Laplacian's variance is over 300 and there is no defect. `clarity` is 0 to 1: the logarithm of the
-Laplacian's variance between 10 and 3,000.
+Laplacian's variance between 10 and 3,000. The grade is the clarity divided by how far each other defect is past its
+threshold: 1 for a sharp picture with none, half of its clarity for one that is twice as noisy as the threshold.
 """
 
 from __future__ import annotations
@@ -85,9 +86,12 @@ class Quality:
         ]
 
     def grade(self, view: ClipView, prompt: str | None = None) -> float | None:
-        """Return the clarity of the clip, 0 to 1; None when it was not measured."""
-        clarity: float | None = self.measure([view])[0]["clarity"]
-        return clarity
+        """Return the clarity over the product of the other defects' strengths, 0 to 1; None without a clarity."""
+        values = self.measure([view])[0]
+        if values["clarity"] is None:
+            return None
+        strengths = zip(values["defects"], values["defect_strengths"], strict=True)
+        return float(values["clarity"] / math.prod(strength for defect, strength in strengths if defect != "blurred"))
 
 
 def _columns(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from dataset.schema import Column, expert_schema
-from experts.base import ClipView, Expert, Rgb
+from experts import weights
+from experts._plugins import plugin
+from experts.base import ClipView, Controller, Expert, ModelRef, Resources, Rgb
 from media.errors import ConfigError
 
-__all__ = ["EMBEDDED", "clip_views", "columns", "expert_class", "load", "run", "schema"]
+__all__ = [
+    "CONTROLS",
+    "EMBEDDED",
+    "STANDARD",
+    "clip_views",
+    "columns",
+    "expert_class",
+    "load",
+    "load_control",
+    "model_of",
+    "names",
+    "needs_gpu",
+    "require_gpu",
+    "resources",
+    "run",
+    "schema",
+]
 
 _CLASSES: Final[dict[str, str]] = {
     "tags": "experts.tags:Tags",
     "text": "experts.text:Text",
     "faces": "experts.faces:Faces",
+    "people": "experts.people:People",
     "count": "experts.count:Count",
     "composition": "experts.composition:Composition",
     "shots": "experts.shots:Shots",
@@ -35,16 +55,121 @@ _CLASSES: Final[dict[str, str]] = {
 EMBEDDED: Final[tuple[str, ...]] = tuple(_CLASSES)
 """The experts of the embedded profile: offline, on CPU cores."""
 
+_STANDARD: Final[dict[str, str]] = {
+    "clip": "experts.standard.clip:Clip",
+    "siglip": "experts.standard.clip:Siglip",
+    "aesthetic": "experts.standard.aesthetic:Aesthetic",
+    "captioner": "experts.standard.captioner:Captioner",
+    "detector": "experts.standard.detector:Detector",
+    "depth": "experts.standard.depth:Depth",
+    "segmentation": "experts.standard.segmentation:Segmentation",
+    "raft": "experts.standard.raft:Raft",
+    "video_embedding": "experts.standard.video_embedding:VideoEmbedding",
+    "video_quality": "experts.standard.video_quality:VideoQuality",
+}
 
-def expert_class(name: str) -> type[Any]:
+STANDARD: Final[tuple[str, ...]] = tuple(_STANDARD)
+"""The experts that the standard profile adds: large models, on a GPU."""
+
+_BUILT_IN: Final = {**_CLASSES, **_STANDARD}
+
+_STANDARD_CONTROLS: Final = ("depth", "segmentation", "raft")
+
+_CONTROLS: Final[dict[str, str]] = {
+    "canny": "experts.canny:Canny",
+    "skeleton": "experts.skeleton:Skeleton",
+    "flow": "experts.flow:Flow",
+    "mask": "experts.mask:Mask",
+}
+
+CONTROLS: Final[tuple[str, ...]] = tuple(_CONTROLS)
+"""The experts that condition a generator: they draw maps of a clip's frames, and have no table."""
+
+_PICTURES: Final = 64
+"""Pictures that an expert is given at a time, so that what it makes of them stays small."""
+
+
+def names(profile: str = "embedded", *, given: bool = False) -> tuple[str, ...]:
+    """Return the experts of a profile: the built-in ones whose roles it has, then those that it brings.
+
+    `given` leaves out the experts of a role that is filled by hand and is not: their weights were not given.
+    """
+    loaded = weights.load_profile(profile)
+    found = [*EMBEDDED, *(name for name in STANDARD if set(expert_class(name).roles) <= set(loaded.roles))]
+    if given:
+        absent = {role for role, source in loaded.roles.items() if source.by_hand and not weights.present(source)}
+        found = [name for name in found if absent.isdisjoint(expert_class(name).roles)]
+    return tuple(dict.fromkeys((*found, *loaded.experts)))
+
+
+def expert_class(name: str, profile: str = "embedded") -> type[Any]:
     """Return an expert's class, with its declaration; no model is loaded. ConfigError for an unknown name."""
-    if name not in _CLASSES:
-        close = difflib.get_close_matches(name, _CLASSES, n=1)
+    brought = weights.load_profile(profile).experts
+    if name in brought:
+        return plugin(name, brought[name], profile)
+    if name not in _BUILT_IN:
+        known = names(profile)
+        close = difflib.get_close_matches(name, known, n=1)
         hint = f", did you mean {close[0]!r}?" if close else ""
-        raise ConfigError(f"no expert {name!r}{hint} (known: {', '.join(_CLASSES)})")
-    module, _, attribute = _CLASSES[name].partition(":")
+        raise ConfigError(f"no expert {name!r}{hint} (known: {', '.join(known)})")
+    module, _, attribute = _BUILT_IN[name].partition(":")
     found: type[Any] = getattr(importlib.import_module(module), attribute)
     return found
+
+
+def model_of(name: str, profile: str = "embedded") -> ModelRef | None:
+    """Return how rows of an expert name its model, without loading it; None where it has none.
+
+    An expert may say itself, by a class method `model_ref(profile, override)`; else it is the model of its role, and
+    where it has several roles, their names joined and a hash of their hashes. Raises MissingModelError.
+    """
+    expert = expert_class(name, profile)
+    if hasattr(expert, "model_ref"):
+        said: ModelRef | None = expert.model_ref(profile, None)
+        return said
+    refs = [weights.resolve(role, profile).ref for role in expert.roles]
+    if len(refs) < 2:
+        return refs[0] if refs else None
+    joint = hashlib.sha256("".join(ref.hash for ref in refs).encode()).hexdigest()[:12]
+    return ModelRef("+".join(ref.name for ref in refs), joint, refs[-1].license)
+
+
+def needs_gpu(profile: str, names: Sequence[str]) -> list[str]:
+    """Return those experts that run on a GPU here: not those forced onto a CPU, nor those whose model is served."""
+    from experts.standard._place import forced_device
+
+    if forced_device() == "cpu":
+        return []
+    roles = weights.load_profile(profile).roles
+    found = [(name, expert_class(name, profile)) for name in names]
+    served = {role for role, source in roles.items() if source.server is not None}
+    return [name for name, expert in found if expert.resources.gpus > 0 and served.isdisjoint(expert.roles)]
+
+
+def require_gpu(profile: str, names: Sequence[str]) -> None:
+    """Raise UserError where some of the experts want a GPU and this machine has none; say which, and what to do."""
+    from experts.standard._place import no_gpu
+
+    wanting = needs_gpu(profile, names)
+    if wanting:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise no_gpu(wanting)
+
+
+def resources(names: Sequence[str], profile: str = "embedded") -> Resources:
+    """Return what one actor takes that holds these experts: the cores of the greediest, for they take turns.
+
+    Memory and shares of a GPU add up, the latter to one GPU at most; only experts that run on it here have a share.
+    """
+    declared: list[tuple[str, Resources]] = [(name, expert_class(name, profile).resources) for name in names]
+    on_gpu = set(needs_gpu(profile, names))
+    return Resources(
+        cpus=max((takes.cpus for _, takes in declared), default=1.0),
+        gpus=min(1.0, sum(takes.gpus for name, takes in declared if name in on_gpu)),
+        memory_mb=sum(takes.memory_mb for _, takes in declared),
+    )
 
 
 def load(
@@ -59,8 +184,29 @@ def load(
     `override` maps roles to local files (see `weights.resolve`); `threads` is how many cores it may use (default
     `$RUSHES_EXPERT_THREADS`, or 1). Raises MissingModelError when a model is not on this machine.
     """
-    expert: Expert = expert_class(name)(profile, override, threads)
+    expert: Expert = expert_class(name, profile)(profile, override, threads)
     return expert
+
+
+def load_control(
+    name: str,
+    profile: str = "embedded",
+    *,
+    override: Mapping[str, str | Path] | None = None,
+    threads: int | None = None,
+) -> Controller:
+    """Return an expert of CONTROLS, or one of STANDARD that draws maps too, as `load` does.
+
+    ConfigError for an unknown name.
+    """
+    known = {**_CONTROLS, **{name: _STANDARD[name] for name in _STANDARD_CONTROLS}}
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f", did you mean {close[0]!r}?" if close else ""
+        raise ConfigError(f"no control {name!r}{hint} (known: {', '.join(known)})")
+    module, _, attribute = known[name].partition(":")
+    controller: Controller = getattr(importlib.import_module(module), attribute)(profile, override, threads)
+    return controller
 
 
 def schema(expert: Expert | str) -> pa.Schema:
@@ -105,17 +251,47 @@ def run(
 ) -> list[dict[str, Any]]:
     """Return the rows of the table experts/<name>, one per view, in their order.
 
-    An expert that fails on a clip gives that clip null values and the `error`; no exception leaves here.
+    The expert is asked for a batch at a time, of at most 64 pictures. One that fails is asked for clip by clip: the
+    clip that it fails on has null values and the `error`; no exception leaves here.
     """
-    rows = []
-    for done, view in enumerate(views, start=1):
-        rows.append(_row(expert, view, run_id))
-        if progress is not None:
-            progress(done, len(views))
+    rows: list[dict[str, Any]] = []
+    for batch in _batches(views):
+        for row in _rows(expert, batch, run_id):
+            rows.append(row)
+            if progress is not None:
+                progress(len(rows), len(views))
     return rows
 
 
-def _row(expert: Expert, view: ClipView, run_id: str) -> dict[str, Any]:
+def _batches(views: Sequence[ClipView]) -> Iterator[list[ClipView]]:
+    """Cut views into batches of at most `_PICTURES` pictures; a clip that has more is a batch of its own."""
+    batch: list[ClipView] = []
+    pictures = 0
+    for view in views:
+        takes = max(1, len(view.frames))
+        if batch and pictures + takes > _PICTURES:
+            yield batch
+            batch, pictures = [], 0
+        batch.append(view)
+        pictures += takes
+    if batch:
+        yield batch
+
+
+def _rows(expert: Expert, views: Sequence[ClipView], run_id: str) -> Iterator[dict[str, Any]]:
+    visible = [view for view in views if expert.needs != "keyframes" or view.frames]
+    try:
+        together = expert.measure(visible) if len(visible) > 1 else []
+    except Exception:  # one of them, and it will be told which when each is asked for alone
+        together = []
+    measured = {id(view): values for view, values in zip(visible, together, strict=False)}
+    whole = len(together) == len(visible)
+    for view in views:
+        yield _row(expert, view, run_id, measured.get(id(view)) if whole else None)
+
+
+def _row(expert: Expert, view: ClipView, run_id: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the row of a clip; it is measured here unless `values` has been."""
     row: dict[str, Any] = {
         "clip_id": view.clip_id,
         "version": expert.version,
@@ -129,13 +305,14 @@ def _row(expert: Expert, view: ClipView, run_id: str) -> dict[str, Any]:
     try:
         if expert.needs == "keyframes" and not view.frames:
             raise ValueError("the clip has no keyframes")
-        (values,) = expert.measure([view])
+        if values is None:
+            (values,) = expert.measure([view])
         statements = [_as_struct(statement) for statement in expert.state(view, values)]
-        row.update({column.name: _finite(values[column.name]) for column in expert.columns})
-        row["statements"] = statements
+        finite = {column.name: _finite(values[column.name]) for column in expert.columns}
     except Exception as error:  # the clip is data: what went wrong with it is a value in its row
         row["error"] = f"{type(error).__name__}: {error}"
-    return row
+        return row
+    return row | finite | {"statements": statements}
 
 
 def _as_struct(statement: Any) -> dict[str, Any]:

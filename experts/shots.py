@@ -3,7 +3,8 @@
 `TransNet.probabilities` is the network over a whole video, in windows of 100 frames every 50, of which the middle 50
 are kept. The expert reads the clip again at 48 x 27 pixels (its file is opened once more; a generated video, whose
 frames are all in the view, is taken from there) and reports the most probable boundary inside. A clip made from a
-still has none to find. From 0.5 a frame is a boundary, as its authors set it. Nothing is stated.
+still has none to find. From 0.5 a frame is a boundary, as its authors set it: then it is stated that the picture cuts
+to another shot, with that probability, over the two frames on either side. The grade is 1 minus the probability.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ __all__ = ["Shots", "TransNet", "small"]
 _WINDOW: Final = 100
 _STEP: Final = 50
 _MARGIN: Final = 25
+_BOUNDARY: Final = 0.5
 _EDGE: Final = 2  # frames at either end of a clip where its own boundary may still be felt
 
 
@@ -80,7 +82,7 @@ class Shots:
     """The boundary inside a clip."""
 
     name: ClassVar[str] = "shots"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[Needs] = "frames"
     roles: ClassVar[tuple[str, ...]] = ("shots",)
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=700)
@@ -121,8 +123,12 @@ class Shots:
         }
 
     def state(self, view: ClipView, values: Mapping[str, Any]) -> list[Statement]:
-        """State nothing: a hidden cut is for selection."""
-        return []
+        """State that the picture cuts, where a boundary was found."""
+        probability, cut = values["missed_cut_probability"], values["missed_cut_frame"]
+        if cut is None or probability < _BOUNDARY:
+            return []
+        said = round(float(probability), 3)
+        return [Statement(self.name, "camera", "picture", "cuts", "to another shot", said, cut - 1, cut + 1)]
 
     def grade(self, view: ClipView, prompt: str | None = None) -> float | None:
         """Return 1 minus the probability of a cut inside; None when the frames are not there."""

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dataset.schema import Column
+from experts import weights
 from experts._tagger import tagger
 from experts._torch import default_threads
 from experts.base import ClipView, Dimension, ModelRef, Needs, Resources, Statement
@@ -60,6 +61,11 @@ class Tags:
     ) -> None:
         self._tagger = tagger(profile, override, threads or default_threads())
         self.model = self._tagger.model
+
+    @classmethod
+    def model_ref(cls, profile: str = "embedded", override: Mapping[str, str | Path] | None = None) -> ModelRef:
+        """Return how rows name the model, without loading it: the network, for the names are but its words."""
+        return weights.resolve("tags", profile, override).ref
 
     def measure(self, views: Sequence[ClipView]) -> list[dict[str, Any]]:
         """Return the columns of each clip."""

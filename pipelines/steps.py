@@ -7,6 +7,7 @@ counts what comes back. So a step that is run again, or after a kill, only finis
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -139,13 +140,13 @@ def expert_names(profile: str, asked: Sequence[str] | None = None) -> list[str]:
 
     import experts
 
-    known = list(experts.EMBEDDED)
+    known = list(experts.names(profile))
     for name in asked or ():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}"
             raise ConfigError(f"experts: there is no `{name}` in profile {profile}; {hint}")
-    return list(asked) if asked is not None else known
+    return list(asked) if asked is not None else list(experts.names(profile, given=True))
 
 
 def preflight(profile: str, names: Sequence[str], backend: str | None = None, detector: str | None = None) -> None:
@@ -153,12 +154,13 @@ def preflight(profile: str, names: Sequence[str], backend: str | None = None, de
 
     Raises:
         MissingModelError: names the model, the profile and the two ways to get it.
-        UserError: a detector that is not there.
+        UserError: a detector that is not there; experts that want a GPU and have none (on a cluster they say so there).
     """
     import experts
     from experts import weights
 
-    roles = [role for name in names for role in experts.expert_class(name).roles]
+    experts.require_gpu(profile, [] if os.environ.get("RAY_ADDRESS") else names)
+    roles = [role for name in names for role in experts.expert_class(name, profile).roles]
     if backend == "embedded":
         roles.append("language")
     if backend in ("openai", "transformers"):
@@ -237,21 +239,26 @@ def ingest(work: Work, config: RunConfig, *, title: str = "ingest, split and mea
 def run_experts(
     work: Work, profile: str, names: Sequence[str], *, title: str = "the experts look", numbered: bool = True
 ) -> None:
-    """Run each expert over the clips its table lacks; a pseudo-video shows what its still showed, and is left out."""
+    """Run each expert over the clips its table lacks; a pseudo-video shows what its still showed, and is left out.
+
+    Rows of another model, or of another version of the expert, are let go first, and so are lacking.
+    """
+    import experts
+    from pipelines.renewal import forget_stale
+
     clips = work.root.read("clips", columns=["clip_id"], filter=pc.field("kind") != "pseudo")["clip_id"].to_pylist()
     lacking: dict[str, list[str]] = {clip_id: [] for clip_id in sorted(clips)}
     for name in names:
-        have = work.root.ids(f"experts/{name}")
+        have, renewed = forget_stale(work.root, name, profile)
+        if renewed:
+            work.report.say(f"      {renewed}")
         for clip_id in lacking:
             if clip_id not in have:
                 lacking[clip_id].append(name)
     items = [{"clip_id": clip_id, "experts": todo} for clip_id, todo in lacking.items() if todo]
-    import experts
-
-    needs = [experts.expert_class(name).resources for name in names]
-    takes = {"cpus": max((n.cpus for n in needs), default=1.0), "gpus": max((n.gpus for n in needs), default=0.0)}
+    takes = experts.resources(names, profile)
     kwargs = {"root": work.place, "profile": profile}
-    _drive(work, stages.Experts, kwargs, items, 32, "clips", **takes, title=title, numbered=numbered)
+    _drive(work, stages.Experts, kwargs, items, 32, "clips", takes.cpus, takes.gpus, title=title, numbered=numbered)
 
 
 def rules_of(given: str | Mapping[str, str]) -> Rules:

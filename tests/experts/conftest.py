@@ -11,11 +11,12 @@ import pytest
 
 import experts
 import media
-from experts import _blazeface, _tagger
+from experts import _blazeface, _figures, _pose, _tagger
 from experts.base import ClipView, Expert, Rgb
 
 if TYPE_CHECKING:
     from experts.weights import Footage
+    from tests.experts.tiny import Checkpoints
 
 
 def view_of(frames: Sequence[Rgb], *, clip_id: str = "clip", step: int = 10, first: int = 0, **row: Any) -> ClipView:
@@ -38,6 +39,8 @@ def fresh() -> Callable[[str], Expert]:
     def load(name: str) -> Expert:
         _tagger._shared.cache_clear()
         _blazeface._shared.cache_clear()
+        _pose._shared.cache_clear()
+        _figures._shared.cache_clear()
         return experts.load(name)
 
     return load
@@ -88,3 +91,11 @@ def views(photo: Callable[[str], Rgb], keyframes: Callable[..., list[Rgb]]) -> l
         view_of([np.full((1, 1, 3), 200, np.uint8)], clip_id="dot"),
         view_of([np.zeros((40, 300, 3), np.uint8)] * 2, clip_id="black", sharpness_laplacian=0.0),
     ]
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Checkpoints:
+    """Tiny models with random weights, by role, in the formats of the standard ones."""
+    from tests.experts.tiny import Checkpoints
+
+    return Checkpoints(tmp_path_factory.mktemp("checkpoints"))

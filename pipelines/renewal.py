@@ -1,0 +1,72 @@
+"""Rows of an expert's table that another model, or another version of the expert, made: found, and let go.
+
+What is let go is lacking, and what is lacking is computed: the step that looks for missing rows needs to know no more.
+So there are never two rows for a clip, whenever a run is killed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from dataset import Root
+from dataset.parts import serialise
+
+__all__ = ["forget_stale"]
+
+_MADE_BY = ["clip_id", "version", "model", "model_hash"]
+
+
+def forget_stale(root: Root, expert: str, profile: str) -> tuple[set[str], str | None]:
+    """Remove the rows of an expert that it would not write today, and return the clips that still have one.
+
+    The second value says in one line what was removed and why; None where nothing was. Today's model is known without
+    loading it; an expert that names no role (a server's, say) is compared by its version alone.
+
+    Raises:
+        MissingModelError: the model of today is not on this machine; nothing is removed then.
+    """
+    import experts
+
+    version = experts.expert_class(expert, profile).version
+    model = experts.model_of(expert, profile)
+    table = f"experts/{expert}"
+    rows = root.read(table, _MADE_BY)
+    stale = pc.not_equal(rows["version"], version)
+    if model is not None:
+        stale = pc.or_(stale, pc.not_equal(pc.fill_null(rows["model_hash"], ""), model.hash))
+    have = set(rows.filter(pc.invert(stale))["clip_id"].to_pylist())
+    old = rows.filter(stale).to_pylist()
+    if not old:
+        return have, None
+    for part in root.parts(table):
+        _keep(root, f"{table}/{part}", version, model.hash if model else None)
+    now = _named(version, model.name if model else None, model.hash if model else None)
+    before = dict.fromkeys(_named(row["version"], row["model"], row["model_hash"]) for row in old)
+    count = "1 row" if len(old) == 1 else f"{len(old)} rows"
+    return have, f"expert {expert}: {count} of {', '.join(before)} to be computed again, by {now}"
+
+
+def _keep(root: Root, part: str, version: str, model_hash: str | None) -> None:
+    """Keep of one part only what this version and model made; a part of which nothing is left goes.
+
+    It must not stay, empty: another version may have given its columns other types.
+    """
+    with root.storage(part):
+        content = ds.dataset([root.location(part)], format="parquet", filesystem=root.filesystem).to_table()
+    current = pc.equal(content["version"], version)
+    if model_hash is not None:
+        current = pc.and_(current, pc.equal(pc.fill_null(content["model_hash"], ""), model_hash))
+    kept: pa.Table = content.filter(current)
+    if kept.num_rows == 0:
+        with root.storage(part):
+            root.filesystem.delete_file(root.location(part))
+    elif kept.num_rows < content.num_rows:
+        root.write_bytes(part, serialise(kept))
+
+
+def _named(version: Any, model: Any, model_hash: Any) -> str:
+    return f"version {version}" if model is None else f"{model} ({model_hash}, version {version})"

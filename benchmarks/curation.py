@@ -16,7 +16,7 @@ from benchmarks.passes import CRF, PRESET
 
 SECONDS: Final = 60.0
 LONG_S, SHORT_S = 3600.0, 60.0
-QUICK_SECONDS, QUICK_LONG_S, QUICK_SHORT_S = 15.0, 90.0, 15.0
+QUICK_SECONDS, QUICK_LONG_S, QUICK_SHORT_S = 30.0, 90.0, 15.0
 _CLOSE_FRAMES: Final = 1
 _OURS: Final = (
     ("rushes_copy", "copy", PRESET, 1),
@@ -31,7 +31,7 @@ _OURS: Final = (
 def curation(quick: bool) -> Mapping[str, Any]:
     """Time the passes in one process, in turn; then whole processes, ours and the peers'; and weigh a long film.
 
-    Quick: one round on fifteen seconds of film at 720p, no peers, a shorter long film.
+    Quick: three rounds on half a minute of film at 720p, no peers, a shorter long film.
     """
     with tempfile.TemporaryDirectory(prefix="rushes-curation-") as folder:
         place = Path(folder)
@@ -46,7 +46,7 @@ def curation(quick: bool) -> Mapping[str, Any]:
 
 def _passes(path: Path, height: int, quick: bool) -> dict[str, Any]:
     """Return CPU seconds of bare decode, split+measure and the cuts, and their ratios to the bare decode."""
-    command = [sys.executable, "-m", "benchmarks.passes", "time", str(path), "--rounds", "1" if quick else "5"]
+    command = [sys.executable, "-m", "benchmarks.passes", "time", str(path), "--rounds", "3" if quick else "5"]
     if height == 720 and not quick:
         command.append("--exact")
     timed = json.loads(_output(command))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise
 from math import ceil
@@ -11,8 +11,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from curation.detectors.base import Cut
-
 __all__ = [
     "LONG",
     "Shot",
@@ -20,7 +18,6 @@ __all__ = [
     "divide",
     "lawful",
     "lead",
-    "shots_of_cuts",
     "window_end",
     "window_start",
     "windows",
@@ -53,19 +50,6 @@ class Span:
     end: int
     cut_in: str
     cut_out: str
-
-
-def shots_of_cuts(cuts: Iterable[Cut], frames: int) -> list[Shot]:
-    """Return the shots between `cuts` in a video of `frames` frames; frames inside a transition belong to none."""
-    shots: list[Shot] = []
-    first, cut_in = 0, "start"
-    for cut in sorted(cuts, key=lambda c: (c.frame, c.end_frame)):
-        if cut.frame > first:
-            shots.append(Shot(len(shots), first, cut.frame, cut_in, cut.kind))
-        first, cut_in = max(first, cut.end_frame), cut.kind
-    if frames > first:
-        shots.append(Shot(len(shots), first, frames, cut_in, "end"))
-    return shots
 
 
 def lead(times_s: Times, first: int, max_s: float) -> int | None:

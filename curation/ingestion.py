@@ -5,7 +5,6 @@ Nothing that a file can contain raises: a bad file is a row with status "quarant
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from curation.detectors import Cut, detect, make
 from curation.keyframes import Album, keyframe_columns
 from curation.measure import Meter
 from curation.planes import View, view_of_rgb
+from curation.quarantine import id_of_address
 from curation.skimming import pass_over
 from curation.splitting import Clocked, Splitter, split
 from dataset.schema import BASE_TABLES
@@ -64,7 +64,7 @@ def ingest(
     make(config.detector)  # a user's mistake is told before the file is opened
     video = _blank("videos")
     video.update(
-        video_id=_id_of_address(uri), uri=uri, media="video", status="ok", source=source, license=license, run_id=run_id
+        video_id=id_of_address(uri), uri=uri, media="video", status="ok", source=source, license=license, run_id=run_id
     )
     clips: list[dict[str, Any]] = []
     store: ClipStore = clips if into is None else into
@@ -225,8 +225,3 @@ def _counted(clock: Clocked) -> dict[str, Any]:
 
 def _blank(table: str) -> dict[str, Any]:
     return {column.name: None for column in BASE_TABLES[table]}
-
-
-def _id_of_address(uri: str) -> str:
-    """Stand in for the content's id where the content cannot be read: the BLAKE2b of the address."""
-    return hashlib.blake2b(b"address:" + uri.encode(), digest_size=16).hexdigest()

@@ -10,7 +10,7 @@ import media
 from dataset.schema import BASE_TABLES
 from media import Guard, MediaError
 
-__all__ = ["quarantined_row"]
+__all__ = ["id_of_address", "quarantined_row"]
 
 _LIMIT_S = 60.0
 
@@ -39,7 +39,7 @@ def quarantined_row(
     (seconds; only with a `guard`, in whose child it is read); else it stands for the address, as it does for a source
     that cannot be read.
     """
-    identity = _Identity(_id_of_address(uri), "video", None)
+    identity = _Identity(id_of_address(uri), "video", None)
     with contextlib.suppress(MediaError, OSError, ValueError):
         identity = _identify(uri) if guard is None else guard.run(_identify, uri, limit_s=limit_s)
     row: dict[str, Any] = {column.name: None for column in BASE_TABLES["videos"]}
@@ -54,6 +54,6 @@ def _identify(uri: str) -> _Identity:
         return _Identity(media.content_id(path), kind, path.stat().st_size)
 
 
-def _id_of_address(uri: str) -> str:
-    """Return the same id that `curation.ingest` gives to a source whose content cannot be read."""
+def id_of_address(uri: str) -> str:
+    """Stand in for the content's id where the content cannot be read: the BLAKE2b of the address."""
     return hashlib.blake2b(b"address:" + uri.encode(), digest_size=16).hexdigest()

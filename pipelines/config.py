@@ -147,7 +147,7 @@ def _explain(model: type[BaseModel], item: Any) -> str:
         return f"unknown key `{field}`: {hint}"
     if item["type"] == "missing":
         return f"`{field}` is missing"
-    return f"`{field}`: {item['msg'].lower()}"
+    return f"`{field}`: {item['msg'].removeprefix('Value error, ').lower()}"
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:

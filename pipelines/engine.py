@@ -271,4 +271,8 @@ def make_engine(kind: str, workers: int | None) -> Engine:
     """Return the engine named `ray` or `local`."""
     if kind not in ("ray", "local"):
         raise ConfigError(f"engine: there is no `{kind}`; it is ray or local")
+    if kind == "local" and workers not in (None, 1):
+        raise ConfigError(
+            f"engine.workers: {workers} asked for, but the local engine is one process; use ray, or leave it"
+        )
     return RayEngine(workers) if kind == "ray" else LocalEngine()

@@ -11,16 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.clips import LONG, Shot, divide, lead, shots_of_cuts, windows
+from curation.clips import LONG, Shot, divide, lead, windows
 from curation.config import CurateConfig
-from curation.detectors import Cut
 from curation.division import OpenShot
 
 MIN_S, MAX_S = 1.0, 4.0
-
-
-def cut(frame: int, end: int | None = None, kind: str = "hard") -> Cut:
-    return Cut(frame, frame if end is None else end, frame / 25, kind, 1.0, "test")  # type: ignore[arg-type]
 
 
 @st.composite
@@ -36,31 +31,6 @@ def timelines(draw: st.DrawFn, most: int = 900) -> npt.NDArray[np.float64]:
 
 def shot_of(edges: npt.NDArray[np.float64]) -> Shot:
     return Shot(0, 0, len(edges) - 1, "hard", "fade")
-
-
-def test_shots_lie_between_cuts_and_leave_transitions_out() -> None:
-    shots = shots_of_cuts([cut(30), cut(60, 72, "dissolve"), cut(90, 100, "fade")], 100)
-    assert [(s.first, s.end, s.cut_in, s.cut_out) for s in shots] == [
-        (0, 30, "start", "hard"),
-        (30, 60, "hard", "dissolve"),
-        (72, 90, "dissolve", "fade"),
-    ]
-    assert [s.index for s in shots] == [0, 1, 2]
-
-
-def test_a_video_that_begins_in_black_has_its_first_shot_after_it() -> None:
-    assert [(s.first, s.end, s.cut_in) for s in shots_of_cuts([cut(0, 12, "fade")], 50)] == [(12, 50, "fade")]
-
-
-@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 20)), max_size=12), st.integers(1, 200))
-def test_shots_are_disjoint_in_order_and_avoid_every_transition(spans: list[tuple[int, int]], frames: int) -> None:
-    cuts = [cut(a, a + n, "dissolve" if n else "hard") for a, n in spans if a + n <= frames]
-    shots = shots_of_cuts(cuts, frames)
-    assert all(s.first < s.end <= frames for s in shots)
-    assert all(a.end <= b.first for a, b in pairwise(shots))
-    inside = {f for s in shots for f in range(s.first, s.end)}
-    gone = {f for c in cuts for f in range(c.frame, c.end_frame)}
-    assert inside == set(range(frames)) - gone
 
 
 @given(timelines())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,9 @@ from PIL import Image
 import curation
 import media
 from curation import CurateConfig, Ingested
-from curation.detectors import Cut
-from curation.keyframes import Album, even_positions
-from curation.splitting import Splitter
 from dataset import schema_of
 from media.errors import UserError
-from tests.curation.pictures import dissolve, fade, moving, photograph, views
+from tests.curation.pictures import dissolve, fade, moving, photograph
 from tests.videos import truncate, write_silence, write_video
 
 CONFIG = CurateConfig(detector="adaptive", min_clip_s=0.5, max_clip_s=2.0)
@@ -251,46 +247,6 @@ def test_a_users_mistake_is_told_before_the_file_is_opened(tmp_path: Path) -> No
         curation.ingest(str(tmp_path / "missing.mp4"), CurateConfig(detector="adaptiv"), run_id="r")
 
 
-def test_an_endless_shot_is_clipped_as_it_runs_in_bounded_memory() -> None:
-    """What the splitter holds while a camera never cuts stops growing, and clips come out all along."""
-    given: list[tuple[int, int]] = []
-    from curation.detectors import make
-
-    config = CurateConfig(detector="adaptive", min_clip_s=0.4, max_clip_s=1.0, looks_per_s=4)
-    splitter = Splitter(make("adaptive"), config, lambda span, values: given.append((span.first, span.end)))
-    frames = moving(15, 60, "zoom_in", width=64, height=48)
-    loop = [*frames, *frames[::-1]]
-    held = []
-    for view in views((loop[k % len(loop)] for k in range(1500)), fps=25):
-        splitter.feed(view)
-        if view.index in (400, 1499):
-            meter, album = splitter._meter, splitter._album
-            held.append((len(meter._steps), len(meter._looks), len(meter._flows), len(album._held)))
-    assert len(given) > 50
-    assert held[1] <= tuple(n + 30 for n in held[0])
-    splitter.finish()
-    assert given[0][0] == 0
-    assert given[-1][1] == 1500
-    assert all(a[1] == b[0] for a, b in pairwise(given))
-
-
-def test_the_album_keeps_few_and_spreads_them() -> None:
-    album = Album(48, 0.04)
-    frames = moving(16, 20, width=64, height=48)
-    for view in views(frames[k % 20] for k in range(700)):
-        album.feed(view)
-    chosen = [c.frame for c in album.choose(0, 700, 4)]
-    assert len(album._held) <= 48
-    assert np.abs(np.array(chosen) - np.array(even_positions(0, 700, 4))).max() <= 40
-    album.forget(650)
-    assert all(c.frame >= 650 for c in album._held)
-
-
-@pytest.mark.parametrize(("span", "count", "expected"), [((0, 9), 3, [1, 4, 7]), ((5, 6), 3, [5]), ((0, 2), 3, [0, 1])])
-def test_keyframes_lie_in_the_middles_of_equal_parts(span: tuple[int, int], count: int, expected: list[int]) -> None:
-    assert even_positions(*span, count) == expected
-
-
 class TestConfig:
     def test_every_field_is_described(self) -> None:
         for model in (CurateConfig, curation.PseudoConfig):
@@ -325,51 +281,6 @@ def test_real_footage_is_cut_where_people_see_cuts(footage: Any) -> None:
     bunny = ingest(by_name["bigbuckbunny.mp4"], CurateConfig())
     assert bunny.video["cuts"] == []
     assert [(c["first_frame"], c["end_frame"]) for c in bunny.clips] == [(0, 132)]
-
-
-def test_long_shots_can_be_cut_by_a_stride(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.mp4", moving(18, 150, "pan_right", width=96, height=64))
-    config = CONFIG.model_copy(update={"min_clip_s": 0.5, "max_clip_s": 2.0, "division": "stride", "stride_s": 1.0})
-    clips = ingest(path, config).clips
-    assert [(c["first_frame"], c["end_frame"]) for c in clips] == [(k, k + 50) for k in range(0, 101, 25)]
-    assert [c["cut_in"] for c in clips] == ["start", "split", "split", "split", "split"]
-    assert {c["shot"] for c in clips} == {0}
-
-
-class Told:
-    """A detector that was told where the cuts are, and says so ten frames later."""
-
-    name = "told"
-
-    def __init__(self, frames: list[int]) -> None:
-        self._frames = frames
-        self.settled = 0
-
-    def feed(self, view: Any) -> list[Cut]:
-        self.settled = max(0, view.index - 9)
-        return [self._cut(view.index - 10)] if view.index - 10 in self._frames else []
-
-    def finish(self) -> list[Cut]:
-        return []
-
-    def _cut(self, frame: int) -> Cut:
-        return Cut(frame, frame, frame / 25, "hard", 1.0, self.name)
-
-
-def test_a_boundary_with_the_same_scene_on_both_sides_is_stitched(
-    tmp_path: Path, footage: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stretch of frames is missing in the midst of a shot: the detector sees a jump, the eye the same place."""
-    bikes = next(path for path in footage.videos if path.name == "bikes.mp4")
-    frames = [frame.rgb(136) for frame in media.decode(bikes)]
-    path = write_video(tmp_path / "a.mp4", [*frames[187:212], *frames[217:242], *frames[76:126]])
-    monkeypatch.setattr("curation.ingestion.make", lambda name: Told([25, 50]))
-    config = CurateConfig(min_clip_s=0.4, max_clip_s=10)
-    apart = ingest(path, config)
-    assert [(cut["frame"], cut["stitched"]) for cut in apart.video["cuts"]] == [(25, False), (50, False)]
-    together = ingest(path, config.model_copy(update={"stitch_likeness": 0.6}))
-    assert [(cut["frame"], cut["stitched"]) for cut in together.video["cuts"]] == [(25, True), (50, False)]
-    assert [(c["first_frame"], c["end_frame"]) for c in together.clips] == [(0, 50), (50, 100)]
 
 
 def test_a_file_whose_first_pictures_are_damaged_is_refused(tmp_path: Path) -> None:

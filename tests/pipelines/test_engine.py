@@ -162,6 +162,8 @@ def test_a_ray_that_the_caller_started_is_used_and_left_running(ray_engine: RayE
 def test_there_are_two_engines(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no `dask`"):
         make_engine("dask", None)
+    with pytest.raises(ConfigError, match="one process"):
+        make_engine("local", 8)
 
 
 def test_a_retry_overwrites_itself(tmp_path: Path) -> None:

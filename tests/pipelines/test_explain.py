@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +15,12 @@ import media
 from dataset import Root, open_root, schema_of
 from dataset.schema import MEASURES, Column, expert_schema
 from media.errors import DatasetError, UserError
-from pipelines.cli import main
 from pipelines.cli.explain import _value, render
 from pipelines.explain import Explanation, explain, find_clip, folder_name, write_keyframes
+from tests.pipelines.conftest import Run
 from tests.pipelines.report_data import PHOTO, VIDEO, clips
 
 CLIP = f"{VIDEO}:0-16"
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def rushes(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process; returns its exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        code = 0
-        try:
-            main([str(a) for a in arguments])
-        except SystemExit as end:
-            code = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 def said(expert: str, dimension: str, sentence: tuple[str, str, str], first: int = 0, end: int = 16) -> dict[str, Any]:

@@ -4,7 +4,8 @@ Bazarevsky et al., "BlazePose: On-device Real-time Body Pose Tracking", 2020. Th
 224 px, then square tiles as high as a wide picture, then overlapping tiles of 0.6 of that. It finds a head, and with
 it two alignment points: the middle of the hips, and a point whose distance and direction from there tell how large
 the body is and how it leans. The square around that circle, turned upright, goes to the second network at 256 px,
-which answers with 33 points, whether it sees a person at all, and which pixels are that person's.
+which answers with 33 points, whether it sees a person at all, and which pixels are that person's. So do squares around
+upright people far away, whom another detector proposes (see `_pedestrians`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy.typing as npt
 
 from experts import weights
 from experts._memo import FrameMemo, frozen
+from experts._pedestrians import upright_people
 from experts._quiet import quiet_stderr
 from experts.base import ModelRef, Rgb
 
@@ -58,6 +60,7 @@ _MIN_LEANING: Final = 0.9  # of a body turned by more than _LEANING: a pedal han
 _LEANING: Final = math.pi / 3
 _CLEAR_ANKLE: Final = 0.6
 _MARGIN: Final = 1.25  # of the square over the circle, as the second network was trained
+_OF_WINDOW: Final = 1.15  # the side of a body's square over the height of an upright person's window
 _SAME_SQUARE: Final = 0.1  # distance over the side, up to which two squares are one
 _SAME_NOSE: Final = 0.05  # distance of noses over the side, a third of a head
 _TRUNK: Final = [0, 11, 12, 23, 24]
@@ -166,23 +169,24 @@ class PoseModel:
     def _see(self, picture: Rgb) -> Seen:
         height, width = picture.shape[:2]
         bodies: list[_Body] = []
-        for square, score in self._squares(picture):
+        far = [(_Square(x, y, _OF_WINDOW * high), score, high) for x, y, high, score in upright_people(picture)]
+        for square, score, high in [*((*near, None) for near in self._squares(picture)), *far]:
             body = self._body(picture, square, score)
             if body is not None and not any(_same(body, other) for other in bodies):
-                bodies.append(body)
+                bodies.append(replace(body, window=high))
         scale = min(1.0, _MASK_SIDE / max(height, width))
         mask = np.zeros((max(1, round(height * scale)), max(1, round(width * scale))), np.uint8)
         people = []
         for body in bodies:
             own = _drawn(body, mask.shape, scale)
             person = _person(body, own, width, height)
-            if person is not None and not _covered(own, mask):
+            if person is not None and _is_as_proposed(person, body.window, height) and not _covered(own, mask):
                 np.maximum(mask, own, out=mask)
                 people.append(person)
         return Seen(tuple(sorted(people, key=lambda person: (-person.area, person.box))), mask)
 
     def _squares(self, picture: Rgb) -> list[tuple[_Square, float]]:
-        """Return where bodies may be, with the detector's scores, best first."""
+        """Return where bodies may be by their heads, with the detector's scores, best first."""
         found: list[tuple[_Square, float]] = []
         for region in _regions(*picture.shape[:2]):
             seen = _cropped(picture, region, _DETECTOR_SIDE) / np.float32(127.5) - 1
@@ -224,12 +228,16 @@ class PoseModel:
 
 @dataclass(frozen=True, slots=True)
 class _Body:
-    """What the second network says of a square: points in pixels of the picture, and the mask in the square."""
+    """What the second network says of a square: points in pixels of the picture, and the mask in the square.
+
+    `window` is the height in pixels of the window in which an outline was seen; None where it was a head.
+    """
 
     square: _Square
     points: _Floats
     mask: _Floats
     score: float
+    window: float | None = None
 
 
 class _Network:
@@ -315,6 +323,11 @@ def _covered(own: npt.NDArray[np.uint8], others: npt.NDArray[np.uint8]) -> bool:
     """Whether a body lies for the most part on those that were found before it: then it is one of them again."""
     pixels = own >= 128
     return float((others[pixels] >= 128).sum()) > 0.5 * float(pixels.sum())
+
+
+def _is_as_proposed(person: Person, window: float | None, height: int) -> bool:
+    """Whether an outline from head to feet turned out to be one, and no higher than its window."""
+    return window is None or (person.full_body and person.box[3] * height <= window)
 
 
 def _person(body: _Body, mask: npt.NDArray[np.uint8], width: int, height: int) -> Person | None:

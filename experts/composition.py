@@ -42,7 +42,7 @@ class Composition:
     """Shot size and place of the main person."""
 
     name: ClassVar[str] = "composition"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ROLES
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=350)

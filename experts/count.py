@@ -35,7 +35,7 @@ class Count:
     """The number of people, and of faces."""
 
     name: ClassVar[str] = "count"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ROLES
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=350)

@@ -29,7 +29,7 @@ class Skeleton:
     """Poses as a control."""
 
     name: ClassVar[str] = "skeleton"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     roles: ClassVar[tuple[str, ...]] = ROLES
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=300)
     model: ModelRef | None

@@ -13,6 +13,7 @@ from captioning.backends.base import BackendConfig, Reply, Request, local_model
 from captioning.prompts import messages, prompt_hash
 from captioning.reply import parse_reply
 from experts.base import ModelRef
+from experts.torchvision import ready
 from media.errors import BackendError, ConfigError
 
 __all__ = ["TransformersFuser"]
@@ -26,6 +27,7 @@ class TransformersFuser:
     def __init__(self, config: BackendConfig) -> None:
         """Load the model. ConfigError without a folder, BackendError where it holds no language model."""
         folder = local_model(config, "a folder with a causal language model and its tokenizer")
+        ready()
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 

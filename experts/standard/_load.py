@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from experts import weights
-from experts._torchvision import ready
 from experts.base import ModelRef
 from experts.standard._place import Place
+from experts.torchvision import ready
 from experts.weights import ModelFile
 from media.errors import ConfigError, RushesError
 

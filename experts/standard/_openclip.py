@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from experts._memo import frozen
 from experts._torch import inference
-from experts._torchvision import ready
 from experts.base import Rgb
 from experts.standard._batches import BatchMemo, in_batches
 from experts.standard._load import folder_of, reading
 from experts.standard._place import Place
+from experts.torchvision import ready
 from media.errors import ConfigError
 
 __all__ = ["PICTURES", "OpenClip", "must_be", "open_clip_model"]

@@ -26,13 +26,13 @@ import pyarrow as pa
 from dataset.schema import Column
 from experts import weights
 from experts._torch import inference
-from experts._torchvision import ready
 from experts.base import ClipView, Control, ModelRef, Needs, Resources, Rgb, Statement
 from experts.flow import draw
 from experts.standard._batches import in_batches
 from experts.standard._frames import pairs_of
 from experts.standard._load import load_tensors, reading
 from experts.standard._place import place_of
+from experts.torchvision import ready
 
 __all__ = ["Raft"]
 

@@ -10,6 +10,7 @@ import pytest
 from captioning import BACKENDS, BackendConfig, Checker, Fuser, Reply, Request, caption_many, make_backend
 from captioning.prompts import SCHEMA, messages, prompt_hash
 from captioning.statements import settle
+from experts.torchvision import ready
 from media.errors import BackendError, ConfigError
 from tests.captioning.servers import Answer, serve
 from tests.captioning.sets import SPAN, load
@@ -25,6 +26,7 @@ def requests() -> list[Request]:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory) -> str:
     """A tiny random language model with a byte-level tokenizer, as `save_pretrained` writes it."""
+    ready()
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast

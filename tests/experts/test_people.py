@@ -14,8 +14,10 @@ import experts
 import media
 from experts import _figures, _pose
 from experts._blazeface import Face
+from experts._pedestrians import upright_people
 from experts._pose import KEYPOINTS, Person, PoseModel
 from experts.base import Expert, Rgb, Statement
+from tests.debian import opencv_example
 from tests.experts.conftest import view_of
 
 Load = Callable[[str], Expert]
@@ -162,6 +164,43 @@ def test_a_statement_names_the_frames_it_was_seen_in(loaded: Load, suit: Rgb) ->
     (statement,) = said(loaded("people"), np.full_like(suit, 90), suit, suit)
     assert (statement.first_frame, statement.end_frame) == (10, 21)
     assert statement.confidence == pytest.approx(2 / 3 * measured(loaded("people"), suit)["person_score"], abs=1e-3)
+
+
+# -- pedestrians, from a window above a campus -----------------------------------------------------------------------
+
+PEDESTRIANS = {50: 6, 150: 8, 250: 7, 350: 6, 450: 3, 550: 6, 650: 6, 750: 8}
+"""Frame: people in it, counted by hand, those who stand half behind a pole or are a twentieth as high as it too."""
+
+
+@pytest.fixture(scope="module")
+def pedestrians() -> dict[int, Rgb]:
+    path = opencv_example("vtest.avi")
+    return {f.index: f.rgb(360) for f in media.read_span(path, 0, max(PEDESTRIANS) + 1) if f.index in PEDESTRIANS}
+
+
+@pytest.mark.timeout(300)
+def test_pedestrians_are_counted(loaded: Load, pedestrians: dict[int, Rgb]) -> None:
+    values = loaded("people").measure([view_of([frame]) for frame in pedestrians.values()])
+    found = dict(zip(pedestrians, (clip["person_count_max"] for clip in values), strict=True))
+    assert all(found[frame] <= there for frame, there in PEDESTRIANS.items())
+    assert {frame: found[frame] for frame in (450, 650)} == {450: 3, 650: 6}  # all of them stand in the open
+    assert sum(found.values()) >= 0.7 * sum(PEDESTRIANS.values())
+    assert words(said(loaded("count"), pedestrians[650])) == ["picture shows six people"]
+    assert words(said(loaded("count"), *[pedestrians[450]] * 2)) == ["picture shows three people"]
+
+
+def test_pedestrians_stand_where_they_stand(loaded: Load, pedestrians: dict[int, Rgb]) -> None:
+    people = measured(loaded("people"), pedestrians[450])["people"]
+    seen = sorted((p["left"] + p["width"] / 2, p["top"], p["top"] + p["height"]) for p in people)
+    by_hand = [(0.42, 0.36, 0.5), (0.65, 0.32, 0.45), (0.755, 0.42, 0.585)]
+    assert np.array(seen) == pytest.approx(np.array(by_hand), abs=0.02)
+    assert all(person["full_body"] for person in people)
+
+
+def test_an_outline_that_is_no_person_from_head_to_feet_is_nobody(photo: Photo) -> None:
+    for name in ("astronaut.png", "motorcycle_left.png", "china.jpg"):
+        assert upright_people(media.resize(photo(name), height=360))  # alone, the outlines' detector is easily fooled
+    assert upright_people(np.zeros((3, 3, 3), np.uint8)) == []
 
 
 # -- count and composition -------------------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 import experts
-from experts._torchvision import have_torchvision, ready
 from experts.base import Rgb
 from experts.standard import _place, _server, captioner
 from experts.standard._words import PROMPT, UNTOLD, Answer, claims
+from experts.torchvision import have_torchvision, ready
 from media import decode_jpeg
 from media.errors import BackendError, ConfigError
 from tests.captioning import servers

@@ -14,7 +14,6 @@ import pytest
 import torch
 
 import experts
-from experts._torchvision import have_torchvision, ready
 from experts.base import ClipView, Rgb
 from experts.standard import _place
 from experts.standard._grounding import _square
@@ -22,6 +21,7 @@ from experts.standard._pixels import normalised, picture_spec
 from experts.standard._vocabulary import vocabulary
 from experts.standard.aesthetic import linear_head
 from experts.standard.detector import Box, _boxes, _columns, plain, plural
+from experts.torchvision import have_torchvision, ready
 from media.errors import ConfigError
 from tests.experts import tiny
 from tests.experts.conftest import view_of
@@ -369,7 +369,7 @@ def test_the_cure_leaves_models_of_transformers_importable_whether_torchvision_i
     import sys
 
     code = (
-        "from experts._torchvision import have_torchvision, ready; ready(); ready(); "
+        "from experts.torchvision import have_torchvision, ready; ready(); ready(); "
         "from transformers import BertModel; import sys; "
         "assert have_torchvision() == ('torchvision' in sys.modules)"
     )

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import experts
-from experts._torchvision import have_torchvision, ready
 from experts.base import ClipView, Rgb
 from experts.standard import _place
 from experts.standard._frames import evenly, pairs_of
+from experts.torchvision import have_torchvision, ready
 from media.errors import ConfigError
 from tests.experts import tiny
 from tests.experts.conftest import view_of

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import torch
 
-from experts._torchvision import have_torchvision, ready
+from experts.torchvision import have_torchvision, ready
 
 MEAN: Final = [0.48145466, 0.4578275, 0.40821073]
 STD: Final = [0.26862954, 0.26130258, 0.27577711]

@@ -10,6 +10,7 @@ import torch
 import dataset
 from dataset.shards import ShardReader, shard_row, write_shard
 from media import encode
+from training.conditions._torchvision import ready
 from training.recipes import DiffusionRecipe, parse
 from training.recipes.config import DiffusionConfig
 
@@ -19,6 +20,7 @@ TEXT_DIM = 16
 
 def text_encoder(folder: Path) -> Path:
     """Write a one-layer BERT with random weights and a tokenizer of a few words, as transformers would."""
+    ready()
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 

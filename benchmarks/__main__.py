@@ -10,7 +10,9 @@ from pathlib import Path
 
 import benchmarks
 
-NOT_BENCHMARKS = {"__main__", "common", "films", "matching", "passes", "peers", "splices"}
+NOT_BENCHMARKS = {
+    "__main__", "caption_gallery", "caption_worlds", "common", "films", "matching", "passes", "peers", "splices",
+}  # fmt: skip
 
 
 def names() -> list[str]:

@@ -9,10 +9,10 @@ by the backend that needs them, when it is made.
 from __future__ import annotations
 
 from captioning.backends import BACKENDS, BackendConfig, Fuser, Reply, Request, make_backend
-from captioning.caption import OUTCOMES, caption, caption_many
+from captioning.caption import OUTCOMES, caption, caption_many, keyframes_hash, requests_of
 from captioning.checker import COSINE_THRESHOLD, Checked, Checker, Evidence, make_checker
 from captioning.graph import graph
-from captioning.lint import FLAGS, flag_duplicates
+from captioning.lint import FLAGS
 from captioning.pseudo import for_pseudo
 from captioning.statements import Conflict, Settled, settle, statements_of
 from captioning.template import Written, write
@@ -34,11 +34,12 @@ __all__ = [
     "Written",
     "caption",
     "caption_many",
-    "flag_duplicates",
     "for_pseudo",
     "graph",
+    "keyframes_hash",
     "make_backend",
     "make_checker",
+    "requests_of",
     "settle",
     "statements_of",
     "write",

@@ -2,27 +2,56 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from captioning.backends.base import Fuser, Reply, Request
-from captioning.checker import Checked, Checker
-from captioning.claims import find_claims
+from captioning.checker import Checker
+from captioning.chinese import add_chinese
 from captioning.graph import graph
-from captioning.lint import clean, flags_of
-from captioning.repair import Repaired, repair, shorten
 from captioning.statements import Settled, settle, statement_text
-from captioning.template import SHORT_WORDS, capitalised, sayable, structured, write
+from captioning.template import structured
+from captioning.verified import templated, verified
+from captioning.windows import Window, windows
 from experts.base import Statement
 from media.errors import BackendError
 
-__all__ = ["OUTCOMES", "Outcome", "caption", "caption_many"]
+__all__ = ["OUTCOMES", "Outcome", "caption", "caption_many", "keyframes_hash", "requests_of"]
 
 Outcome = Literal["ok", "repaired", "template", "blocked", "error"]
 OUTCOMES: Final[tuple[Outcome, ...]] = get_args(Outcome)
 """ok: as the model wrote it. repaired: unsupported words were taken out. template: the template wrote it, because it
 was asked to or because nothing of the model's text held. blocked: unsafe to caption. error: nothing could be said."""
+
+_Answers = Mapping[str, Reply | BackendError]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A clip to be captioned: its row, what holds of it, its windows where it is long, its keyframes' hash."""
+
+    row: Mapping[str, Any]
+    settled: Settled
+    windows: tuple[Window, ...]
+    seen: str | None
+
+    @property
+    def clip_id(self) -> str:
+        return str(self.row["clip_id"])
+
+    def requests(self) -> list[Request]:
+        """Return what the backend is asked: the whole clip, and of each window what is new in it."""
+        if not self.settled.statements or _is_unsafe(self.settled.statements):
+            return []
+        parts = [Request(self.part_id(w), w.begins, self.seen) for w in self.windows if w.begins]
+        return [Request(self.clip_id, self.settled.statements, self.seen), *parts]
+
+    def part_id(self, window: Window) -> str:
+        """Return the id under which a window is asked for."""
+        return f"{self.clip_id}#{window.first_frame}-{window.end_frame}"
 
 
 def caption(
@@ -32,37 +61,64 @@ def caption(
     return caption_many([(clip_row, statements)], backend, checker, run_id=run_id)[0]
 
 
+def requests_of(
+    jobs: Sequence[tuple[Mapping[str, Any], Sequence[Statement]]], *, window_s: float = 0.0
+) -> list[Request]:
+    """Return what `caption_many` asks its backend for these jobs, in its order."""
+    return [request for row, statements in jobs for request in _job(row, statements, window_s).requests()]
+
+
 def caption_many(
     jobs: Sequence[tuple[Mapping[str, Any], Sequence[Statement]]],
     backend: Fuser,
     checker: Checker,
     *,
     run_id: str,
+    window_s: float = 0.0,
+    zh: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Return a row of the captions table for each job `(clip row, statements)`, in order.
 
-    Backends that can (a server) answer all at once. A backend's failure is that row's `error` and the template's
-    caption, never an exception. Replies are matched by clip id, never by position.
+    A clip row's `keyframes`, where it has them, tie the caption to the pictures it was made of. Clips of more than one
+    and a half times `window_s` seconds are captioned in windows too (0: never). With `zh`, a backend that can
+    translates the finished texts. Backends that can (a server) answer all at once. A backend's failure is that row's
+    `error` and the template's caption, never an exception. Replies are matched by clip id, never by position.
     """
-    settled = [settle(s, span=(row["first_frame"], row["end_frame"])) for row, s in jobs]
-    asked = [
-        Request(row["clip_id"], s.statements)
-        for (row, _), s in zip(jobs, settled, strict=True)
-        if s.statements and not _is_unsafe(s.statements)
-    ]
+    todo = [_job(row, statements, window_s) for row, statements in jobs]
+    asked = [request for job in todo for request in job.requests()]
     began = time.perf_counter()
     answers = _by_id(asked, backend.fuse(asked) if asked else [])
     each_s = (time.perf_counter() - began) / max(1, len(asked))
     rows = []
-    for n, ((row, _), s) in enumerate(zip(jobs, settled, strict=True)):
+    for n, job in enumerate(todo):
         started = time.perf_counter()
-        made = _row(row, s, answers.get(row["clip_id"]), backend, checker)
-        wall_s = time.perf_counter() - started + (each_s if row["clip_id"] in answers else 0.0)
+        made = _row(job, answers, backend, checker)
+        wall_s = time.perf_counter() - started + each_s * len(job.requests())
         rows.append({**made, "wall_s": wall_s, "run_id": run_id})
         if progress is not None:
             progress(n + 1, len(jobs))
+    if zh:
+        add_chinese(rows, backend)
     return rows
+
+
+def keyframes_hash(keyframes: Sequence[Mapping[str, Any]] | None) -> str | None:
+    """Return the 128-bit BLAKE2b, hex, of a clip's keyframes with their frame numbers; None without any."""
+    if not keyframes:
+        return None
+    digest = hashlib.blake2b(digest_size=16)
+    for keyframe in keyframes:
+        digest.update(f"{keyframe['frame']} {len(keyframe['jpeg'])} ".encode() + keyframe["jpeg"])
+    return digest.hexdigest()
+
+
+def _job(row: Mapping[str, Any], statements: Sequence[Statement], window_s: float) -> _Job:
+    span = int(row["first_frame"]), int(row["end_frame"])
+    settled = settle(statements, span=span)
+    long_s = row.get("duration_s") or 0.0
+    length = round(window_s * (span[1] - span[0]) / long_s) if window_s and long_s else 0
+    return _Job(row, settled, tuple(windows(statements, span, length)), keyframes_hash(row.get("keyframes")))
 
 
 def _by_id(asked: Sequence[Request], given: Sequence[Reply | BackendError]) -> dict[str, Reply | BackendError]:
@@ -76,126 +132,63 @@ def _by_id(asked: Sequence[Request], given: Sequence[Reply | BackendError]) -> d
     return found
 
 
-def _row(
-    clip_row: Mapping[str, Any], settled: Settled, answer: Reply | BackendError | None, backend: Fuser, checker: Checker
-) -> dict[str, Any]:
-    statements = settled.statements
+def _row(job: _Job, answers: _Answers, backend: Fuser, checker: Checker) -> dict[str, Any]:
+    statements, answer = job.settled.statements, answers.get(job.clip_id)
+    replies = [a for r in job.requests() if isinstance(a := answers[r.clip_id], Reply)]
+    flags = sorted({f"conflict:{c.lost.dimension}" for c in job.settled.conflicts})
     base: dict[str, Any] = {
-        "clip_id": clip_row["clip_id"],
+        "clip_id": job.clip_id,
+        "keyframes_hash": job.seen,
+        **dict.fromkeys(("short", "medium", "dense", "short_zh", "dense_zh", "raw", "error")),
         "structured": structured(statements),
         "graph": graph(statements),
+        "evidence": [],
         "dropped": [],
-        "flags": sorted({f"conflict:{c.lost.dimension}" for c in settled.conflicts}),
-        "conflicts": [str(c) for c in settled.conflicts],
+        "flags": flags,
+        "conflicts": [str(c) for c in job.settled.conflicts],
         "experts": sorted({s.expert for s in statements}),
+        "windows": [],
         "backend": backend.name,
         "model": backend.model.name if backend.model else None,
         "model_hash": (backend.model.hash or None) if backend.model else None,
         "prompt_hash": backend.prompt_hash,
-        "raw": None,
-        "tokens_in": None,
-        "tokens_out": None,
-        "error": None,
+        "tokens_in": _total(reply.tokens_in for reply in replies),
+        "tokens_out": _total(reply.tokens_out for reply in replies),
+        "tries": max((reply.tries for reply in replies), default=None),
     }
     if _is_unsafe(statements):
-        return {**base, "outcome": "blocked", "short": None, "dense": None, "evidence": [], "error": "unsafe content"}
+        return {**base, "outcome": "blocked", "error": "unsafe content"}
     if answer is None:
-        return {
-            **base,
-            "outcome": "error",
-            "short": None,
-            "dense": None,
-            "evidence": [],
-            "error": "no expert said anything of this clip",
-        }
+        return {**base, "outcome": "error", "error": "no expert said anything of this clip"}
+    parts = {"windows": [_window(job, window, answers, backend, checker) for window in job.windows]}
     if isinstance(answer, BackendError):
-        return {**base, **_templated(statements, checker, clip_row, base["flags"]), "error": str(answer)}
-    told = {"raw": answer.raw, "tokens_in": answer.tokens_in, "tokens_out": answer.tokens_out}
+        return {**base, **parts, **templated(statements, checker, job.row, flags), "error": str(answer)}
     if backend.name == "template":
-        return {**base, **told, **_templated(statements, checker, clip_row, base["flags"])}
-    return {**base, **told, **_verified(answer, statements, checker, clip_row, base["flags"])}
+        return {**base, **parts, **templated(statements, checker, job.row, flags)}
+    return {**base, **parts, "raw": answer.raw, **verified(answer, statements, checker, job.row, flags)}
 
 
-def _verified(
-    reply: Reply, statements: Sequence[Statement], checker: Checker, clip_row: Mapping[str, Any], flags: list[str]
-) -> dict[str, Any]:
-    """Clean, check and repair the model's two texts; complete the dense one; fall to the template if it is empty."""
-    dense_text, dense_flags = clean(reply.dense)
-    short_text, short_flags = clean(reply.short)
-    dense = repair(dense_text, statements, checker)
-    short = repair(short_text, statements, checker)
-    dropped = [*dense.dropped, *(d for d in short.dropped if d not in dense.dropped)]
-    if not dense.text:
-        made = _templated(statements, checker, clip_row, flags)
-        return {**made, "dropped": dropped}
-    found = {*flags, *dense_flags, *short_flags}
-    fitting = shorten(short.text, SHORT_WORDS) or shorten(dense.text, SHORT_WORDS)
-    if fitting and checker.check(fitting, statements).ok:
-        if fitting != short.text and short.text:
-            found.add("length")
-    else:
-        fitting = write(statements).short
-        found.add("short_from_template")
-    dense, added = _completed(dense, statements, checker)
-    if added:
-        found.add(f"completed:{added}")
-    outcome = "repaired" if dropped or "short_from_template" in found else "ok"
+def _window(job: _Job, window: Window, answers: _Answers, backend: Fuser, checker: Checker) -> dict[str, Any]:
+    """Return a window's struct: its frames, what is said of what is new in it, and what began and ended."""
+    answer = answers.get(job.part_id(window))
+    made: Mapping[str, Any] = {"outcome": None, "dense": None}
+    if isinstance(answer, Reply) and backend.name != "template":
+        made = verified(answer, window.begins, checker, job.row, ())
+    elif answer is not None:
+        made = templated(window.begins, checker, job.row, ())
     return {
-        "outcome": outcome,
-        "short": fitting,
-        "dense": dense.text,
-        "evidence": _evidence(dense.checked, checker.check(fitting, statements)),
-        "dropped": dropped,
-        "flags": sorted(found | flags_of(fitting, dense.text, clip_row)),
+        "first_frame": window.first_frame,
+        "end_frame": window.end_frame,
+        "outcome": made["outcome"],
+        "text": made["dense"],
+        "begins": [statement_text(s) for s in window.begins],
+        "ends": [statement_text(s) for s in window.ends],
     }
 
 
-def _completed(dense: Repaired, statements: Sequence[Statement], checker: Checker) -> tuple[Repaired, int]:
-    """Add the template's sentences for what the model left out; return how many phrases were added."""
-    evident = {e.statement for e in dense.checked.evidence}
-    said = {(c.kind, c.value) for c in dense.checked.claims}
-    missing: list[Statement] = []
-    for p in sayable(statements):
-        unsaid = [s for s in p.statements if statement_text(s) not in evident]
-        if p.dimension in {"subject", "setting"} and len(unsaid) < len(p.statements):
-            continue  # kind, group and class of one thing: the finest was said
-        if not {(c.kind, c.value) for c in find_claims(p.clause)} <= said:
-            missing += unsaid
-    left_out = [capitalised(p.clause) for p in sayable(missing)]
-    if not left_out:
-        return dense, 0
-    checked = checker.check(" ".join([dense.text, *left_out]), statements)
-    return (Repaired(checked.text, checked, dense.dropped), len(left_out)) if checked.ok else (dense, 0)
-
-
-def _templated(
-    statements: Sequence[Statement], checker: Checker, clip_row: Mapping[str, Any], flags: list[str]
-) -> dict[str, Any]:
-    written = write(statements)
-    return {
-        "outcome": "template" if written.dense else "error",
-        "short": written.short or None,
-        "dense": written.dense or None,
-        "evidence": _evidence(checker.check(written.dense, statements), checker.check(written.short, statements)),
-        "flags": sorted({*flags, *flags_of(written.short, written.dense, clip_row)}),
-    }
-
-
-def _evidence(*checked: Checked) -> list[dict[str, Any]]:
-    seen: dict[tuple[str, str], dict[str, Any]] = {}
-    for c in checked:
-        for e in c.evidence:
-            seen.setdefault(
-                (e.span.lower(), e.statement),
-                {
-                    "span": e.span,
-                    "dimension": e.dimension,
-                    "expert": e.expert,
-                    "statement": e.statement,
-                    "score": e.score,
-                },
-            )
-    return list(seen.values())
+def _total(numbers: Any) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
 
 
 def _is_unsafe(statements: Sequence[Statement]) -> bool:

@@ -9,33 +9,17 @@ unsupported: the checker never gives the benefit of the doubt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from captioning.claims import CLOSED, Claim, find_claims
-from captioning.statements import statement_text
-from captioning.words import (
-    COLOURS,
-    DEGREES,
-    DIRECTIONS,
-    FUNCTION,
-    GENDERED,
-    GENERAL,
-    HYPONYMS,
-    MOVES,
-    NEGATIONS,
-    QUANTIFIERS,
-    entailing,
-    is_plural,
-    number_value,
-    stem,
-    tokens,
-)
+from captioning.claims import Claim, claims_in, find_claims
+from captioning.known import WHOLE, Known, take_apart
+from captioning.rules import bases_of, holds, is_bound, narrower, said_elsewhere
+from captioning.words import entailing, sentences, stem
 from experts.base import Statement
 
 __all__ = ["COSINE_THRESHOLD", "Checked", "Checker", "Embed", "Evidence", "make_checker"]
@@ -48,27 +32,9 @@ COSINE_THRESHOLD: Final = 0.8
 tests/captioning/data/words.yaml, where it lets no false pair pass. Cosine is blind to direction (a car is a vehicle, a
 vehicle is no car), so a listed hyponym of the statement's word never passes by it, nor does a word for a kind."""
 
-_WHOLE: Final = frozenset(stem(w) for w in GENERAL)
-_VERBS: Final = frozenset(stem(w) for w in (*MOVES, *DIRECTIONS))
-_PROPERTY: Final = frozenset({"appearance", "light", "style", "quality", "action", "camera"})
-_COLOUR_STEMS: Final = frozenset(stem(w) for w in COLOURS)
 _KINDS: Final = frozenset(
-    {
-        "animal",
-        "vehicle",
-        "building",
-        "place",
-        "food",
-        "plant",
-        "instrument",
-        "object",
-        "person",
-        "people",
-        "thing",
-    }
+    ("animal", "vehicle", "building", "place", "food", "plant", "instrument", "object", "person", "people", "thing")
 )
-_LOOKS: Final = frozenset({"appearance", "light", "style", "quality"})
-_THING: Final = frozenset({"subject", "count"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,45 +63,15 @@ class Checked:
         return not self.unsupported
 
 
-class _Known:
-    """One statement, taken apart once: its words and what of each closed class is in them."""
+_Support = tuple[Known, float] | None
 
-    def __init__(self, statement: Statement) -> None:
-        self.statement = statement
-        self.text = statement_text(statement)
-        found = tokens(self.text)
-        words = [t for t in found if t.kind in {"word", "number"}]
-        self.lowers = frozenset(t.lower for t in words)
-        self.content = [t.lower for t in words if t.kind == "word" and t.lower not in FUNCTION]
-        self.stems = frozenset(stem(w) for w in self.content)
-        self.subject = frozenset(stem(t.text) for t in tokens(statement.subject))
-        self.objects = frozenset(stem(t.text) for t in tokens(statement.value)) - self.subject
-        self.numbers = frozenset(n for w in words if (n := number_value(w.text)) is not None)
-        self.colours = frozenset(COLOURS[w] for w in self.lowers if w in COLOURS)
-        self.directions = frozenset(DIRECTIONS[w] for w in self.lowers if w in DIRECTIONS)
-        self.camera = "camera" in self.stems
-        self.moves = frozenset(MOVES[w] for w in self.lowers if w in MOVES) if self.camera else frozenset()
-        if self.camera:
-            self.directions |= self.lowers & {"in", "out"}
-        self.degrees = frozenset(DEGREES[w] for w in self.lowers if w in DEGREES)
-        self.genders = frozenset(GENDERED[w] for w in self.lowers if w in GENDERED)
-        self.negated = any(w in NEGATIONS or w.endswith("n't") for w in self.lowers)
-        self.negated |= statement.dimension == "count" and 0.0 in self.numbers
-        self.whole = self.subject <= _WHOLE or not self.subject
-        self.pictorial = _WHOLE
-        self.quotes = [_squeezed(t.text[1:-1]) for t in found if t.kind == "quote"]
 
-    def shares(self, about: frozenset[str]) -> bool:
-        """Whether the statement speaks of what `about` names; the picture names the whole, nothing names anything."""
-        things = about - self.pictorial
-        if not things:
-            return not about or self.whole or bool(about & self.stems)
-        return any(entailing(word) & self.stems for word in things)
+class _Held(NamedTuple):
+    """Statements taken apart, and what they support of each sentence asked about so far."""
 
-    def is_mover(self, about: frozenset[str]) -> bool:
-        """Whether what moves, or acts, in the statement is among `about`; its verb and direction are no match."""
-        actor = self.stems if self.whole else self.subject
-        return not about or any(entailing(word) & actor for word in about - self.pictorial - _VERBS)
+    statements: tuple[Statement, ...]
+    known: list[Known]
+    supports: dict[str, list[_Support]]
 
 
 class Checker:
@@ -145,49 +81,79 @@ class Checker:
         self._embed = embed
         self.threshold = threshold
         self._vectors: dict[str, npt.NDArray[np.float32]] = {}
+        self._last = _Held((), [], {})
 
     def check(self, text: str, statements: Sequence[Statement]) -> Checked:
         """Hold `text` against `statements`."""
-        known = [_Known(s) for s in statements]
-        pictorial = frozenset().union(_WHOLE, *(k.stems for k in known if k.whole and k.statement.dimension in _LOOKS))
-        for k in known:
-            k.pictorial = pictorial
+        held = self._held(statements)
         claims = find_claims(text)
-        supports = [self._support(claim, known) for claim in claims]
+        supports = [s for start, end in sentences(text) for s in self._supports_of(text[start:end], held)]
         unsupported = tuple(c for c, s in zip(claims, supports, strict=True) if s is None)
         return Checked(text, tuple(claims), unsupported, _merged(text, claims, supports))
 
-    def _support(self, claim: Claim, known: Sequence[_Known]) -> tuple[_Known, float] | None:
+    def _support(self, claim: Claim, known: Sequence[Known]) -> _Support:
         """Return the statement that supports `claim`, and the score; None if there is none."""
-        rule = _RULES[claim.kind] if claim.kind in CLOSED else _word_holds
-        candidates = [k for k in known if rule(claim, k)]
+        bases = bases_of(claim)
+        candidates = [k for k in known if holds(claim, k, bases)]
+        if _names_who(claim) and any(said_elsewhere(claim, k, bases) for k in known):
+            candidates = [k for k in candidates if k.names_who(bases)]  # who does it was said: not just that it is done
         if candidates:
             return max(candidates, key=lambda k: (len(k.stems & claim.clause), k.statement.confidence)), 1.0
         if claim.kind == "word" and self._embed is not None:
             return self._by_cosine(claim, known)
         return None
 
-    def _by_cosine(self, claim: Claim, known: Sequence[_Known]) -> tuple[_Known, float] | None:
-        best: tuple[_Known, float] | None = None
+    def _held(self, statements: Sequence[Statement]) -> _Held:
+        """Return the statements taken apart; those of the last call are kept, as repair asks again and again."""
+        held, key = self._last, tuple(statements)
+        if key != held.statements:
+            held = self._last = _Held(key, take_apart(key), {})
+        return held
+
+    def _supports_of(self, sentence: str, held: _Held) -> list[_Support]:
+        """Return what supports each claim of the sentence."""
+        if sentence not in held.supports:
+            claims = claims_in(sentence)
+            supports = [self._support(claim, held.known) for claim in claims]
+            held.supports[sentence] = _without_objects(claims, supports)
+        return held.supports[sentence]
+
+    def _by_cosine(self, claim: Claim, known: Sequence[Known]) -> _Support:
+        best: tuple[Known, float] | None = None
         if any(entailing(claim.lower) & k.stems for k in known):
             return None  # the word is there, and the rules refused it: a wrong number, polarity or thing
-        mine = self._vector(claim.lower)
-        for k in known:
-            if k.negated or k.statement.dimension not in {"subject", "setting", "action", "style"}:
+        near = [(k, word) for k in known if _is_open(k) for word in k.content if not _is_wider(claim, word)]
+        mine, *vectors = self._vectors_of([claim.lower, *(word for _, word in near)])
+        for (k, word), vector in zip(near, vectors, strict=True):
+            cosine = float(mine @ vector)
+            if cosine < self.threshold or (best is not None and cosine <= best[1]) or not is_bound(claim, k):
                 continue
-            for word in k.content:
-                if word in _KINDS or stem(claim.lower) in _narrower(word):
-                    continue
-                cosine = float(mine @ self._vector(word))
-                if cosine >= self.threshold and (best is None or cosine > best[1]) and _bound(claim, k):
-                    best = (k, cosine)
+            if claim.role is None or not k.differs(claim.role, {stem(word)}):
+                best = (k, cosine)
         return best
 
-    def _vector(self, word: str) -> npt.NDArray[np.float32]:
+    def _vectors_of(self, words: Sequence[str]) -> list[npt.NDArray[np.float32]]:
+        """Return a vector for each word; those not seen before are embedded together."""
         assert self._embed is not None
-        if word not in self._vectors:
-            self._vectors[word] = self._embed([word])[0]
-        return self._vectors[word]
+        new = [w for w in dict.fromkeys(words) if w not in self._vectors]
+        if new:
+            self._vectors.update(zip(new, self._embed(new), strict=True))
+        return [self._vectors[w] for w in words]
+
+
+def _names_who(claim: Claim) -> bool:
+    """Whether the claim is a verb, with somebody who acts or something acted on."""
+    role = claim.role
+    return role is not None and role.kind == "verb" and bool(role.of - WHOLE or role.to)
+
+
+def _is_open(k: Known) -> bool:
+    return not k.negated and k.statement.dimension in {"subject", "setting", "action", "style"}
+
+
+def _is_wider(claim: Claim, word: str) -> bool:
+    """Whether the statement's word is a kind, or one that the claim's word is a listed hyponym of."""
+    return word in _KINDS or stem(claim.lower) in narrower(word)
 
 
 def make_checker(profile: str | None = None) -> Checker:
@@ -203,142 +169,46 @@ def make_checker(profile: str | None = None) -> Checker:
     return Checker(Sentence(profile).embed)
 
 
-# -- one rule a kind -------------------------------------------------------------------------------------------------
+# -- what hangs on what is unsupported -------------------------------------------------------------------------------
 
 
-def _number_holds(claim: Claim, k: _Known) -> bool:
-    if not k.shares(claim.about) or not _same_colour(claim, k) or (k.negated and not claim.negated):
-        return False
-    if claim.lower in k.lowers:
-        return True
-    if claim.lower in QUANTIFIERS:
-        low, high = QUANTIFIERS[claim.lower]
-        return any(low <= n <= high for n in k.numbers)
-    value = number_value(claim.text)
-    return value in k.numbers and ("%" in claim.text) == ("%" in k.text)
+def _without_objects(claims: Sequence[Claim], supports: list[_Support]) -> list[_Support]:
+    """Take the support from what hangs on an unsupported word, in one sentence.
+
+    The adjectives of a noun that is not there; the object of a verb or preposition: `holds a cup`, where nobody does.
+    """
+    found = list(supports)
+    for i, claim in enumerate(claims):
+        if found[i] is None and claim.role is not None:
+            hanging = _adjectives(claims, i) if claim.role.kind == "noun" else _objects(claims, i)
+            for j in hanging:
+                found[j] = None
+    return found
 
 
-def _colour_holds(claim: Claim, k: _Known) -> bool:
-    return claim.value in k.colours and k.shares(claim.about) and k.negated == claim.negated
+def _adjectives(claims: Sequence[Claim], noun: int) -> Iterator[int]:
+    for i in range(noun - 1, -1, -1):
+        role = claims[i].role
+        if role is None or role.kind != "modifier" or role.of != {claims[noun].value}:
+            return
+        yield i
 
 
-def _quote_holds(claim: Claim, k: _Known) -> bool:
-    said = _squeezed(claim.value)
-    return bool(said) and any(f" {said} " in f" {quote} " for quote in k.quotes)
+def _objects(claims: Sequence[Claim], verb: int) -> Iterator[int]:
+    role = claims[verb].role
+    if role is None or role.kind not in {"verb", "link"}:
+        return
+    for i in range(verb + 1, len(claims)):
+        other = claims[i].role
+        if other is not None and other.kind in {"verb", "link"}:
+            return
+        if stem(claims[i].text) in role.to or (other is not None and other.of & role.to):
+            yield i
 
 
-def _direction_holds(claim: Claim, k: _Known) -> bool:
-    if claim.value not in k.directions or k.negated:
-        return False
-    return k.camera if claim.camera else not k.camera and k.is_mover(claim.before or claim.about)
-
-
-def _camera_holds(claim: Claim, k: _Known) -> bool:
-    if not k.camera or not claim.camera:
-        return False
-    if claim.value == "move":
-        return bool(k.moves - {"static"}) != claim.negated
-    return claim.value in k.moves and not claim.negated
-
-
-def _negation_holds(claim: Claim, k: _Known) -> bool:
-    if k.negated:
-        rest = k.stems & claim.clause - {stem(n) for n in NEGATIONS}
-        return bool(rest - _WHOLE) or (k.whole and bool(rest))
-    return "static" in k.moves and bool(claim.clause & {"move", "motion"}) and "camera" in claim.clause
-
-
-def _gender_holds(claim: Claim, k: _Known) -> bool:
-    return claim.value in k.genders
-
-
-def _place_holds(claim: Claim, k: _Known) -> bool:
-    """A relation needs a statement with the same word; being in a stated setting or light needs none."""
-    if claim.lower in k.lowers and k.shares(claim.clause - {stem(claim.lower)}):
-        return True
-    if k.statement.dimension in _THING or claim.lower not in {"in", "at", "on", "from", "to"}:
-        return False
-    return bool(claim.about & k.stems)
-
-
-def _time_holds(claim: Claim, k: _Known) -> bool:
-    return claim.lower in k.lowers
-
-
-def _degree_holds(claim: Claim, k: _Known) -> bool:
-    return claim.value in k.degrees and _same_colour(claim, k) and k.shares(claim.about)
-
-
-def _same_colour(claim: Claim, k: _Known) -> bool:
-    """`much grey` needs a statement of grey, not one of much green."""
-    colours = claim.about & _COLOUR_STEMS
-    return not colours or bool(colours & k.stems)
-
-
-def _name_holds(claim: Claim, k: _Known) -> bool:
-    return claim.lower in k.lowers or claim.value in k.stems
-
-
-def _word_holds(claim: Claim, k: _Known) -> bool:
-    if k.negated != claim.negated or not entailing(claim.lower) & k.stems:
-        return False
-    return _bound(claim, k) and _number_agrees(claim, k)
-
-
-def _bound(claim: Claim, k: _Known) -> bool:
-    """Whether the word is said of what the statement says it of; a statement's own subject needs no binding."""
-    dimension = k.statement.dimension
-    if dimension == "camera" and claim.camera >= k.camera:
-        return True
-    if dimension not in _PROPERTY or entailing(claim.lower) & k.subject:
-        return True
-    if dimension == "action" and not k.whole:
-        return bool(entailing(claim.lower) & k.objects) or k.is_mover(claim.before or claim.about)
-    others = (claim.about | claim.clause if dimension == "action" else claim.about) - {claim.value}
-    return k.shares(others) or bool(others & k.stems)
-
-
-def _number_agrees(claim: Claim, k: _Known) -> bool:
-    """Whether a plural noun is matched by a statement of more than one; a statement's verb has no number."""
-    predicate = {stem(w) for w in k.statement.predicate.split()}
-    if not is_plural(claim.text) or claim.value == "word" or entailing(claim.lower) & predicate:
-        return True
-    plural_there = any((is_plural(w) or w.endswith(("ing", "ed"))) and stem(w) == claim.value for w in k.content)
-    return plural_there or any(n != 1 for n in k.numbers) or bool(k.lowers & QUANTIFIERS.keys())
-
-
-@lru_cache(maxsize=1024)
-def _narrower(word: str) -> frozenset[str]:
-    """Return the stems of listed words that `word` does not entail although they are near: its hyponyms."""
-    found = {stem(w) for w in HYPONYMS.get(word, "").split()}
-    return frozenset(found.union(*(_narrower(w) for w in HYPONYMS.get(word, "").split())) if found else ())
-
-
-_Rule = Callable[[Claim, _Known], bool]
-_RULES: Final[dict[str, _Rule]] = {
-    "number": _number_holds,
-    "colour": _colour_holds,
-    "quote": _quote_holds,
-    "direction": _direction_holds,
-    "camera": _camera_holds,
-    "negation": _negation_holds,
-    "gender": _gender_holds,
-    "place": _place_holds,
-    "time": _time_holds,
-    "degree": _degree_holds,
-    "name": _name_holds,
-}
-
-
-def _squeezed(text: str) -> str:
-    return " ".join("".join(c if c.isalnum() else " " for c in text.casefold()).split())
-
-
-def _merged(
-    text: str, claims: Sequence[Claim], supports: Sequence[tuple[_Known, float] | None]
-) -> tuple[Evidence, ...]:
+def _merged(text: str, claims: Sequence[Claim], supports: Sequence[_Support]) -> tuple[Evidence, ...]:
     """Join neighbouring claims that one statement supports into one span."""
-    runs: list[tuple[int, int, int, _Known, float]] = []
+    runs: list[tuple[int, int, int, Known, float]] = []
     for claim, support in zip(claims, supports, strict=True):
         if support is None:
             continue

@@ -8,10 +8,12 @@ else the words before it in its clause; `before` holds the latter, where who act
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 
+from captioning.syntax import Role, roles
 from captioning.words import (
     COLOURS,
     DEGREES,
@@ -32,7 +34,7 @@ from captioning.words import (
     tokens,
 )
 
-__all__ = ["CLOSED", "Claim", "ClaimKind", "Sentence", "find_claims", "read"]
+__all__ = ["CLOSED", "Claim", "ClaimKind", "Sentence", "claims_in", "find_claims", "read"]
 
 ClaimKind = Literal[
     "number", "colour", "quote", "direction", "camera", "negation", "gender", "place", "time", "degree", "name", "word"
@@ -63,6 +65,7 @@ class Claim:
     clause: frozenset[str]
     negated: bool
     camera: bool
+    role: Role | None = None
 
     @property
     def lower(self) -> str:
@@ -72,12 +75,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence's span, its tokens, and for each token the index of its clause."""
+    """A sentence's span, its tokens, for each token the index of its clause, and the roles by the tokens' starts."""
 
     start: int
     end: int
     tokens: tuple[Token, ...]
     clauses: tuple[int, ...]
+    roles: dict[int, Role]
 
 
 def read(text: str) -> list[Sentence]:
@@ -93,12 +97,24 @@ def _sentence(start: int, end: int, inside: list[Token]) -> Sentence:
         if (token.kind == "mark" and token.text in ",:—–(") or (token.lower in _BREAKS and i):
             clause += 1
         clauses.append(clause)
-    return Sentence(start, end, tuple(inside), tuple(clauses))
+    return Sentence(start, end, tuple(inside), tuple(clauses), roles(inside))
 
 
 def find_claims(text: str) -> list[Claim]:
     """Return every claim of `text`, in order."""
-    return [claim for n, sentence in enumerate(read(text)) for claim in _claims_of(sentence, n)]
+    found: list[Claim] = []
+    for n, (start, end) in enumerate(sentences(text)):
+        inside = claims_in(text[start:end])
+        found += inside if not n and not start else [
+            replace(c, start=c.start + start, end=c.end + start, sentence=n) for c in inside
+        ]  # fmt: skip
+    return found
+
+
+@lru_cache(maxsize=1024)
+def claims_in(sentence: str) -> tuple[Claim, ...]:
+    """Return the claims of one sentence; kept, as repair and completion read the same sentences many times."""
+    return tuple(claim for s in read(sentence) for claim in _claims_of(s, 0))
 
 
 def _claims_of(s: Sentence, n: int) -> list[Claim]:
@@ -116,7 +132,10 @@ def _claims_of(s: Sentence, n: int) -> list[Claim]:
             continue
         about, before = _about(s, i, kind), _before(s, i) or _earlier(s, i)
         denied, value = _is_denied(s, [j for j in around if j < i]), _value(kind, token)
-        found.append(Claim(kind, token.text, token.start, token.end, n, value, about, before, stems, denied, camera))
+        role = s.roles.get(token.start)
+        found.append(
+            Claim(kind, token.text, token.start, token.end, n, value, about, before, stems, denied, camera, role)
+        )
         camera_before = camera
     return found
 
@@ -143,7 +162,7 @@ def _is_denied(s: Sentence, earlier: list[int]) -> bool:
         lower = s.tokens[j].lower
         if lower in NEGATIONS or lower.endswith("n't"):
             denied = True
-        elif lower in PLACES or lower in {"in", "at", "from", "to"}:
+        elif lower in PLACES or lower in {"in", "at", "from", "to", "except"}:
             denied = False
     return denied
 
@@ -156,10 +175,16 @@ def _has_content(token: Token) -> bool:
     return token.kind == "word" and token.lower not in FUNCTION and token.lower not in _BREAKS
 
 
+_GATHERINGS: Final = frozenset({"crowd", "group"})
+# Numbers of what follows, `a crowd of people`; by themselves they are things.
+
+
 def _kind(s: Sentence, i: int, camera: bool) -> ClaimKind | None:
     token, lower = s.tokens[i], s.tokens[i].lower
     if token.kind == "quote":
         return "quote"
+    if lower in _GATHERINGS and not any(t.lower == "of" or _has_content(t) for t in s.tokens[i + 1 : i + 2]):
+        return "word"
     if token.kind == "number" or lower in NUMBERS or lower in QUANTIFIERS or number_value(lower) is not None:
         return "number"
     if lower in NEGATIONS or lower.endswith("n't"):

@@ -13,7 +13,8 @@ from dataclasses import replace
 from itertools import permutations
 from typing import Final
 
-from captioning.phrases import Phrase, be, joined
+from captioning.english import be, joined
+from captioning.phrases import Phrase
 from captioning.template import SHORT_WORDS, capitalised, sayable
 from captioning.words import word_count
 from experts.base import Statement

@@ -6,14 +6,14 @@ Cleaning takes away, it never adds: boilerplate openings (`The video shows`), re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from captioning.claims import find_claims
 from captioning.template import DENSE_WORDS, SHORT_WORDS, capitalised
 from captioning.words import sentences, stem, tokens, word_count
 
-__all__ = ["FLAGS", "clean", "flag_duplicates", "flags_of"]
+__all__ = ["FLAGS", "clean", "flags_of"]
 
 FLAGS: Final[dict[str, str]] = {
     "boilerplate": "an opening such as `The video shows` was stripped",
@@ -24,10 +24,15 @@ FLAGS: Final[dict[str, str]] = {
     "completed": "the template added what the model left out; `completed:3` is three phrases",
     "conflict": "experts disagreed; `conflict:camera` names the dimension, and `conflicts` the statements",
     "motion_contradiction": "the text and the measured motion do not agree",
-    "duplicate": "another video has the same dense caption",
+    "duplicate": "another video has the same dense caption; `duplicate:<clip_id>` names the first such clip",
+    "near_duplicate": "another video's dense caption is nearly the same; `near_duplicate:<clip_id>` names the nearest",
+    "length_outlier": "far from the lengths of its author's other captions; `length_outlier:short` or `:long`",
     "inherited": "a pseudo-video: the content is the photograph's caption, the camera is the motion asked for",
 }
-"""Every flag and its meaning. A flag may carry a detail after a colon."""
+"""Every flag and its meaning. A flag may carry a detail after a colon.
+
+`duplicate`, `near_duplicate` and `length_outlier` are of the dataset's captions together (`captioning.corpus`).
+"""
 
 _THING: Final = r"(?:video|clip|image|picture|photo(?:graph)?|scene|footage|frame|shot)"
 _VERB: Final = r"(?:shows?|features?|depicts?|captures?|presents?|displays?|contains?|includes?|begins? with|is of)"
@@ -105,18 +110,3 @@ def contradicts_motion(text: str, clip_row: Mapping[str, Any]) -> bool:
     if flow < _STILL_PX_PER_S and any(lively & c.clause for c in motion_said):
         return True
     return flow > _FAST_PX_PER_S and any(c.negated for c in motion_said)
-
-
-def flag_duplicates(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return caption rows, with the flag `duplicate` where clips of different sources share a dense caption."""
-    kept = list(rows)
-    sources: dict[str, set[str]] = {}
-    for row in kept:
-        if row.get("dense"):
-            sources.setdefault(row["dense"].casefold(), set()).add(row["clip_id"].split(":")[0])
-    return [
-        {**row, "flags": sorted({*row["flags"], "duplicate"})}
-        if row.get("dense") and len(sources[row["dense"].casefold()]) > 1
-        else row
-        for row in kept
-    ]

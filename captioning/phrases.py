@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from captioning.english import AFTER_HEAD, ORDINALS, article, be, count_word, head, joined, numbered
 from captioning.statements import by_dimension, is_speed
-from captioning.words import NUMBERS, is_plural, number_value, stem
+from captioning.words import is_plural, number_value, stem
 from experts.base import Dimension, Statement
 
-__all__ = ["Phrase", "article", "be", "count_word", "joined", "phrases"]
+__all__ = ["Phrase", "phrases"]
 
 HEDGED: Final = 0.35
 """A tag under this confidence is hedged: `what looks like a tabby cat`."""
@@ -25,36 +26,10 @@ WHOLE: Final = frozenset({"scene", "picture", "image", "frame", "clip", "video",
 """Subjects that stand for all there is to see."""
 
 _VAGUE: Final = frozenset({"object", "thing", "subject", "item", "content", "it", ""})
-_MASS: Final = frozenset(
-    {
-        "water",
-        "snow",
-        "sand",
-        "grass",
-        "light",
-        "sky",
-        "fire",
-        "smoke",
-        "ice",
-        "food",
-        "furniture",
-        "traffic",
-        "rain",
-        "fog",
-        "text",
-        "coffee",
-        "espresso",
-        "grain",
-        "paper",
-        "jeans",
-        "pyjamas",
-        "sunglasses",
-        "motion",
-    }
+_BEFORE: Final = frozenset(
+    stem(w) for w in ("river", "sea", "lake", "ocean", "skyline", "mountain", "waterfall", "sky")
 )
-_WORDS_OF: Final = {int(v): w for w, v in list(NUMBERS.items())[:20]}
-_PLURALS: Final = {"person": "people", "child": "children", "man": "men", "woman": "women"}
-_SINGULARS: Final = {plural: single for single, plural in _PLURALS.items()}
+_ON: Final = frozenset(stem(w) for w in ("beach", "coast", "shore", "road", "bridge", "stage", "street", "court"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +54,7 @@ def phrases(statements: Iterable[Statement]) -> list[Phrase]:
     for dimension, group in by_dimension(told).items():
         say_all = _GROUPS.get(dimension)
         said += say_all(group) if say_all else [_SAYERS.get(dimension, _say_other)(s) for s in group]
-    return _without_the_counted([_introduced(p, told) for p in said])
+    return _without_the_repeated(_without_the_counted([_introduced(p, told) for p in said]))
 
 
 def _introduced(p: Phrase, told: Sequence[Statement]) -> Phrase:
@@ -88,9 +63,12 @@ def _introduced(p: Phrase, told: Sequence[Statement]) -> Phrase:
     the = f"the {subject} "
     if p.dimension not in {"appearance", "action"} or subject.lower() in WHOLE or not p.clause.startswith(the):
         return p
+    if subject.partition(" ")[0].endswith("est"):
+        return p  # there is one largest person, however many there are
     if any(_speaks_of_one(s, stem(subject)) for s in told):
         return p
-    return replace(p, clause=f"{article(subject)} {p.clause.removeprefix(the)}")
+    introduced = article(subject)  # what takes no article, `sky`, keeps its `the`
+    return p if introduced == subject else replace(p, clause=f"{introduced} {p.clause.removeprefix(the)}")
 
 
 def _speaks_of_one(s: Statement, thing: str) -> bool:
@@ -120,51 +98,43 @@ def _is_counted(p: Phrase, count: Phrase) -> bool:
     return p.noun is not None and stem(p.noun.split()[-1]) == stem(thing.split()[-1])
 
 
+def _without_the_repeated(said: Sequence[Phrase]) -> list[Phrase]:
+    """Let `a man and a horse` stand for `a horse` too, and `two people on a bench` for `two people`."""
+    kept = list(said)
+    for p in said:
+        if p.noun is None or p.dimension not in {"subject", "count"}:
+            continue
+        words = _said_by(p)
+        home = next((q for q in kept if q.dimension == "subject" and p is not q and words < _said_by(q)), None)
+        if home is not None and p in kept:
+            kept.remove(p)
+            kept[kept.index(home)] = replace(home, statements=(*home.statements, *p.statements))
+    return kept
+
+
+def _said_by(p: Phrase) -> frozenset[str]:
+    return frozenset(stem(word) for word in (p.noun or "").split() if word not in {"a", "an", "the"})
+
+
 _OWN_PART: Final = re.compile(r"(?:its|their) (\w+)")
-
-
-def article(noun: str) -> str:
-    """Return `noun` with the article it needs: `a tabby cat`, `an otter`, `people`, `two cars`."""
-    words = noun.split()
-    if not words:
-        return noun
-    first, head = words[0], words[-1]
-    fixed = {"the", "a", "an", "some", "no", "what", "several", "many", "few"}
-    if first.lower() in fixed or number_value(first) is not None or is_plural(head) or head.lower() in _MASS:
-        return noun
-    vowel = first[0].lower() in "aeiou" and not re.match(r"(?i)(uni|use|usu|eu|one\b|ut[ei])", first)
-    vowel = vowel or bool(re.match(r"(?i)(hour|honest|heir|x-ray)", first))
-    return f"{'an' if vowel else 'a'} {noun}"
-
-
-def be(noun: str) -> str:
-    """Return `is` or `are`, as the noun phrase `noun` needs."""
-    words = noun.split()
-    n = number_value(words[0]) if words else None
-    plural = (n is not None and n != 1) or (n is None and (is_plural(words[-1]) or " and " in noun))
-    return "are" if plural else "is"
-
-
-def count_word(n: int) -> str:
-    """Return `n` as English writes it: words up to nineteen, digits above."""
-    return _WORDS_OF.get(n, str(n))
-
-
-def joined(parts: Sequence[str]) -> str:
-    """Return an English list: `a, b and c`."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
 
 
 def _clause(s: Statement) -> str:
     subject = s.subject.strip()
     words = subject.split(" ")
     determined = words[0].lower() in {"the", "a", "an", "some", "no", "what", "it", "most", "all"}
-    bare = determined or number_value(words[0]) is not None or (is_plural(words[-1]) and subject != "colours")
+    counted = number_value(words[0]) is not None and words[0].lower() not in ORDINALS
+    bare = determined or counted or (is_plural(head(words)[-1]) and subject != "colours")
     return " ".join(part for part in (subject if bare else f"the {subject}", s.predicate.strip(), s.value) if part)
 
 
 def _say_other(s: Statement) -> Phrase:
     if s.subject.lower() == "scene" and s.predicate.lower() == "shows":
+        first = s.value.partition(" ")[0].lower()
+        if s.dimension == "action" and first.endswith("ing"):
+            return Phrase((s,), f"the scene shows {s.value}")
+        if s.dimension == "action" and first in {"a", "an", "the"}:
+            return Phrase((s,), s.value)  # a clause of its own: `a fox chases a rabbit`
         return Phrase((s,), f"there {be(s.value)} {s.value}")
     return Phrase((s,), _clause(s))
 
@@ -245,22 +215,11 @@ def _say_count(s: Statement) -> Phrase:
     n = number_value(number)
     if n is None or n != int(n):
         return Phrase((s,), _clause(s))
-    thing = _numbered(rest or s.subject, int(n))
+    thing = numbered(rest or s.subject, int(n))
     if n == 0:
         return Phrase((s,), f"no {thing} are visible", None, f"with no {thing}")
     noun = f"{count_word(int(n))} {thing}"
     return Phrase((s,), f"{noun} {'is' if n == 1 else 'are'} visible", noun, f"with {noun}")
-
-
-def _numbered(thing: str, n: int) -> str:
-    head, space, last = thing.rpartition(" ")
-    if n == 1:
-        word = _SINGULARS.get(last, re.sub(r"(?<=[^s])s$", "", last))
-    elif is_plural(last):
-        word = last
-    else:
-        word = _PLURALS.get(last, last + ("es" if re.search(r"(s|x|ch|sh)$", last) else "s"))
-    return f"{head}{space}{word}"
 
 
 def _say_texts(group: Sequence[Statement]) -> list[Phrase]:
@@ -289,8 +248,19 @@ def _say_settings(group: Sequence[Statement]) -> list[Phrase]:
     named = [s for s in group if _is_naming(s) and s.predicate.lower() in {"shows", "looks like"}]
     said = []
     for p in _say_subjects(named):
-        said.append(Phrase(p.statements, f"the scene shows {p.noun}", p.noun, p.adjunct))
+        said.append(Phrase(p.statements, f"the scene shows {p.noun}", p.noun, _whereabouts(p)))
     return said + [_say_setting(s) for s in group if s not in named]
+
+
+def _whereabouts(p: Phrase) -> str | None:
+    """Return where the things of a scene are; before water, a skyline or a building they need not be in it."""
+    finest, noun = p.statements[-1], p.noun or ""
+    if finest.predicate.lower() != "shows":
+        return p.adjunct
+    if noun.partition(" ")[0] in AFTER_HEAD:
+        return noun
+    place = stem(head(noun.split())[-1])
+    return p.adjunct if place in _BEFORE else f"{'on' if place in _ON else 'in'} {noun}"
 
 
 def _say_setting(s: Statement) -> Phrase:

@@ -12,7 +12,7 @@ from captioning.graph import graph
 from captioning.lint import flags_of
 from captioning.phrases import phrases
 from captioning.repair import parts
-from captioning.template import SHORT_WORDS, capitalised
+from captioning.template import MEDIUM_WORDS, SHORT_WORDS, beginning, capitalised
 from captioning.words import sentences, word_count
 from experts.base import Statement
 from media.errors import ConfigError
@@ -42,11 +42,19 @@ def for_pseudo(parent_caption_row: Mapping[str, Any], clip_row: Mapping[str, Any
 
     The content is the parent's, with its outcome, backend, model and evidence; what it says of camera or motion is
     left out, and a sentence of the template says the motion that was asked for, with evidence of the expert `pseudo`.
-    The flag `inherited` says so. A parent with no text (outcome error) leaves the camera's sentence alone, written by
-    the template; one that is blocked blocks.
+    The flag `inherited` says so, and there is no Chinese. A parent with no text (outcome error) leaves the camera's
+    sentence alone, written by the template; one that is blocked blocks.
     """
     parent = dict(parent_caption_row)
-    fixed = {"clip_id": clip_row["clip_id"], "run_id": run_id, "wall_s": 0.0, "tokens_in": 0, "tokens_out": 0}
+    fixed = {
+        "clip_id": clip_row["clip_id"],
+        "run_id": run_id,
+        "wall_s": 0.0,
+        "tokens_in": 0,
+        "tokens_out": 0,
+        "windows": [],
+        **dict.fromkeys(("short_zh", "dense_zh", "tries")),
+    }
     if parent["outcome"] == "blocked":
         return {**parent, **fixed}
     moves = known_motion(clip_row)
@@ -58,6 +66,7 @@ def for_pseudo(parent_caption_row: Mapping[str, Any], clip_row: Mapping[str, Any
     content, dropped = _still_sentences(parent["dense"] or "")
     short = _short(_still_sentences(parent["short"] or "")[0], clause)
     dense = f"{content} {sentence}".strip()
+    medium = f"{beginning(content, MEDIUM_WORDS - word_count(sentence))} {sentence}".strip()
     evidence = [e for e in parent["evidence"] or () if e["dimension"] not in {"camera", "action"}]
     evidence += [
         {"span": e.span, "dimension": e.dimension, "expert": e.expert, "statement": e.statement, "score": e.score}
@@ -82,6 +91,7 @@ def for_pseudo(parent_caption_row: Mapping[str, Any], clip_row: Mapping[str, Any
         **fixed,
         **wrote,
         "short": short,
+        "medium": medium,
         "dense": dense,
         "structured": _structured(parent["structured"], clause),
         "graph": [t for t in parent["graph"] or () if t["subject"] != "camera"] + graph(moves),

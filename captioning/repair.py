@@ -1,7 +1,8 @@
 """Repair: one deterministic round that takes out what nothing supports, and only that.
 
-First an unsupported modifier before a supported noun goes, and unsupported adverbs; then the parts of a sentence (split
-at commas and conjunctions) that still hold an unsupported claim; then the sentence. What is left is checked again.
+First unsupported adjectives, numbers and adverbs go, where less is unsupported without them; then, in each clause by
+itself, the parts (a verb or preposition with its object, what a comma or conjunction adds) that still hold an
+unsupported claim; the clause goes with its subject. What is left is checked again.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Final
 
 from captioning.checker import Checked, Checker
 from captioning.claims import Claim
+from captioning.syntax import clause_starts, part_starts, roles
 from captioning.template import capitalised
-from captioning.words import sentences, word_count
+from captioning.words import sentences, tokens, word_count
 from experts.base import Statement
 
 __all__ = ["Repaired", "parts", "repair", "shorten"]
@@ -72,44 +74,136 @@ def _repair_sentence(sentence: str, statements: Sequence[Statement], checker: Ch
     checked = checker.check(sentence, statements)
     if checked.ok:
         return sentence if checked.claims else ""
-    slim = _without_modifiers(checked)
-    if slim != sentence:
-        checked = checker.check(slim, statements)
-        if checked.ok:
-            return slim if checked.claims else ""
-    return _without_parts(slim, statements, checker)
+    slim = _without_modifiers(checked, statements, checker)
+    if slim.ok:
+        return slim.text if slim.claims else ""
+    return _without_clauses(slim.text, statements, checker)
 
 
-def _without_modifiers(checked: Checked) -> str:
-    """Take out unsupported adjectives and colours that stand before a supported noun, and unsupported adverbs."""
-    text = checked.text
-    bad = set(checked.unsupported)
-    for i in range(len(checked.claims) - 1, -1, -1):
-        claim = checked.claims[i]
-        if claim not in bad or claim.kind not in {"word", "colour", "degree"}:
+def _without_modifiers(checked: Checked, statements: Sequence[Statement], checker: Checker) -> Checked:
+    """Take out unsupported adjectives before their noun, and adverbs, wherever less is unsupported without them."""
+    at = len(checked.claims)
+    while at:
+        at -= 1
+        if at >= len(checked.claims):
             continue
-        following = checked.claims[i + 1] if i + 1 < len(checked.claims) else None
-        if claim.lower.endswith("ly") or (following is not None and _modifies(text, claim, following, bad)):
-            text = text[: claim.start] + text[claim.end :].lstrip(" ")
-    return _tidied(text)
+        claim = checked.claims[at]
+        if claim not in checked.unsupported or not _is_loose(checked, at):
+            continue
+        less = checker.check(_tidied(_without(checked, at)), statements)
+        if len(less.unsupported) < len(checked.unsupported):
+            checked = less
+    return checked
 
 
-def _modifies(text: str, claim: Claim, following: Claim, bad: set[Claim]) -> bool:
-    between = text[claim.end : following.start]
-    return between.strip() == "" and following not in bad and following.kind in {"word", "name"}
+def _is_loose(checked: Checked, at: int) -> bool:
+    """Whether the sentence stands without it: an adverb, an adjective that its noun follows, or one of several."""
+    claim = checked.claims[at]
+    if claim.kind not in {"word", "colour", "degree", "direction", "number"} or claim.role is None:
+        return claim.lower.endswith("ly") or claim.kind == "degree"
+    if claim.role.kind != "modifier" or (claim.kind == "number" and claim.value == "1"):
+        return claim.role.kind == "adverb" and claim.lower.endswith("ly")
+    after = [c for c in checked.claims[at + 1 :] if c.sentence == claim.sentence]
+    noun = next((c for c in after if c.role is None or c.role.kind != "modifier"), None)
+    return (noun is not None and noun.value in claim.role.of) or any(
+        checked.text[min(c.end, claim.end) : max(c.start, claim.start)].strip() == "and" for c in _fellows(checked, at)
+    )
 
 
-def _without_parts(sentence: str, statements: Sequence[Statement], checker: Checker) -> str:
-    """Drop the parts that hold unsupported claims; the sentence falls if its first part does."""
+def _fellows(checked: Checked, at: int) -> list[Claim]:
+    """Return the claims right beside that at `at` which modify the same."""
+    claim = checked.claims[at]
+    beside = [c for c in checked.claims[max(0, at - 1) : at + 2] if c is not claim and c.role is not None]
+    return [c for c in beside if c.role and claim.role and (c.role.kind, c.role.of) == ("modifier", claim.role.of)]
+
+
+def _without(checked: Checked, at: int) -> str:
+    """Cut a claim out, and an `and` that joined it to another modifier of the same noun."""
+    text, claim = checked.text, checked.claims[at]
+    before, after = text[: claim.start], text[claim.end :].lstrip(" ")
+    fellows = _fellows(checked, at)
+    if after.startswith("and ") and any(c.start > claim.start for c in fellows):
+        after = after.removeprefix("and ")
+    elif before.endswith(" and ") and any(c.start < claim.start for c in fellows):
+        before = before.removesuffix("and ")
+    return before + after
+
+
+def _without_clauses(sentence: str, statements: Sequence[Statement], checker: Checker) -> str:
+    """Repair each clause by itself; those that hold are joined as they were, or stand as sentences where that fails."""
+    kept: list[tuple[str, str]] = []
+    for clause in _split(sentence, clause_starts(tokens(sentence))):
+        opening = _OPENING.match(clause)
+        joint = opening.group() if opening else ""
+        body = _without_parts(clause[len(joint) :].strip(" ,;."), statements, checker)
+        if body:
+            kept.append((joint if kept else "", body))
+    joined = _tidied(capitalised("".join(f"{joint}{body}" for joint, body in kept))) if kept else ""
+    if len(kept) < 2 or checker.check(joined, statements).ok:
+        return joined
+    return " ".join(_tidied(capitalised(body)) for _, body in kept)
+
+
+def _without_parts(clause: str, statements: Sequence[Statement], checker: Checker) -> str:
+    """Return the clause without the parts that hold unsupported claims, or empty: it falls if its subject does."""
+    pieces = _split(clause, part_starts(tokens(clause)))
     kept: list[str] = []
-    for part in parts(sentence):
-        candidate = capitalised("".join([*kept, part]).strip(" ,;."))
-        checked = checker.check(candidate, statements)
-        if checked.ok and checked.claims:
-            kept.append(part)
-        elif not kept:
+    subject = False
+    fell, claims = "", 0  # the piece right before that fell; the claims kept so far
+    for piece in pieces:
+        said = _JOINT.sub(" ", piece, count=1) if fell else piece
+        if fell and not (_acts(said) if said != piece else _stands(said, fell)):
+            continue
+        checked = checker.check(_sentence([*kept, said]), statements)
+        leads = not subject and not _LEADING.match(piece.strip(" ,"))
+        says = len(checked.claims) > claims or leads or _BE.match(said)
+        if checked.ok and says:
+            kept.append(said)
+            fell, subject, claims = "", subject or leads, len(checked.claims)
+        elif leads:
             return ""
-    return _tidied(capitalised("".join(kept).strip(" ,;."))) if kept else ""
+        else:
+            fell = piece
+    whole = _sentence(kept)
+    if not kept or not checker.check(whole, statements).claims or (len(kept) < len(pieces) and _is_stub(kept)):
+        return ""
+    return _agreed("".join(kept).strip(" ,;."))
+
+
+def _stands(piece: str, fell: str) -> bool:
+    """Whether a piece may follow although the one before it fell: no movement without its verb, as in `into a cup`."""
+    return not _acts(fell) or not _MOVEMENT.match(piece)
+
+
+def _agreed(clause: str) -> str:
+    """Mend `a cat are visible`, where the other subject fell."""
+    return re.sub(r"(?i)^((?:an? |one )(?:(?!\band\b)[^,])*?) are\b", r"\1 is", clause)
+
+
+def _is_stub(kept: Sequence[str]) -> bool:
+    """Whether only `The cat` is left of a clause: of something known, nothing is said."""
+    return len(kept) == 1 and kept[0].lower().startswith(("the ", "its ", "their ", "his ", "her "))
+
+
+def _acts(piece: str) -> bool:
+    """Whether the piece begins with a verb, so that a subject may stand before it."""
+    return any(role.kind == "verb" for role in roles(tokens(f"the person {piece}")).values())
+
+
+def _sentence(pieces: Sequence[str]) -> str:
+    return _tidied(capitalised("".join(pieces).strip(" ,;.")))
+
+
+def _split(text: str, starts: Sequence[int]) -> list[str]:
+    edges = [0, *sorted({s for s in starts if 0 < s < len(text)}), len(text)]
+    return [text[a:b] for a, b in pairwise(edges) if text[a:b].strip()]
+
+
+_OPENING: Final = re.compile(r"(?i)[\s,;]*(?:(?:and|while|as|whereas|but)\s+)*")
+_JOINT: Final = re.compile(r"(?i)^[\s,]*(?:(?:and|or|but)\s+|,\s*)")
+_MOVEMENT: Final = re.compile(r"(?i)\s*(?:into|onto|through|across|along|to|from|towards?|over|out|off|past|of)\b")
+_BE: Final = re.compile(r"\s*(?:is|are|was|were)\b")
+_LEADING: Final = re.compile(r"(?i)(?:in|on|at|with|under|near|behind|inside|from|by|as|while|there)\b")
 
 
 def parts(sentence: str) -> list[str]:
@@ -122,9 +216,14 @@ def parts(sentence: str) -> list[str]:
 def _tidied(text: str) -> str:
     """Mend what deletion leaves: doubled spaces, a space before a comma, `a` before a vowel."""
     text = re.sub(r"\s+", " ", text).replace(" ,", ",").replace(" .", ".").replace(",.", ".").strip()
-    text = re.sub(r"\b([Aa]) (?=[aeioAEIO])(?!one\b)", r"\1n ", text)
-    text = re.sub(r"\b([Aa])n (?=[^aeiouAEIOUh\W])", r"\1 ", text)
+    text = re.sub(r"\b([Aa])n? (?=(\w+))", lambda m: f"{m[1]}{'n' if _begins_with_vowel(m[2]) else ''} ", text)
     return text[:1].upper() + text[1:]
+
+
+def _begins_with_vowel(word: str) -> bool:
+    lower = word.lower()
+    silent = lower.startswith(("hour", "honest", "heir", "x-ray"))
+    return silent or (lower[0] in "aeiou" and not re.match(r"uni|use|usu|eu|one\b|ut[ei]", lower))
 
 
 def _missing(before: str, after: str) -> list[str]:

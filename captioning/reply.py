@@ -4,21 +4,50 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from media.errors import BackendError
 
-__all__ = ["parse_reply"]
+__all__ = ["Texts", "parse_object", "parse_reply", "text_of"]
 
 _FENCE: Final = re.compile(r"^\s*```(?:json)?\s*|\s*```\s*$")
 _THINKING: Final = re.compile(r"(?s)^.*</think>")
 
 
-def parse_reply(raw: str) -> tuple[str, str]:
-    """Return `(short, dense)` of a model's output.
+class Texts(NamedTuple):
+    """What a model wrote of one clip; `medium` is empty where it was not asked for."""
 
-    A code fence, a thinking prologue and text around the one JSON object are tolerated. Raises BackendError when there
-    is no object, it is cut short, or a field is missing, empty or no text.
+    short: str
+    medium: str
+    dense: str
+
+
+def parse_reply(raw: str, key: str | None = None) -> Texts:
+    """Return the texts of a model's output.
+
+    With `key`, the reply must repeat it as its `id`, and have a `medium` text: an answer to another question is told
+    by its id. Raises BackendError as `parse_object` does, and when a text is missing, empty or no text.
+    """
+    found = parse_object(raw)
+    if key is not None and found.get("id") != key:
+        raise BackendError(f"the reply is for {found.get('id')!r}, asked was {key!r}")
+    wanted = ("short", "dense") if key is None else ("short", "medium", "dense")
+    return Texts(**{"medium": "", **{name: text_of(found, name, raw) for name in wanted}})
+
+
+def text_of(found: dict[str, Any], name: str, raw: str) -> str:
+    """Return a text of a reply's object; BackendError where it is missing, empty or no text."""
+    value = found.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise BackendError(f"the reply has no text {name!r}: {_quoted(raw)}")
+    return value.strip()
+
+
+def parse_object(raw: str) -> dict[str, Any]:
+    """Return the one JSON object of a model's output.
+
+    A code fence, a thinking prologue and text around the object are tolerated. Raises BackendError when there is no
+    object, or it is cut short.
     """
     text = _FENCE.sub("", _THINKING.sub("", raw)).strip()
     start = text.find("{")
@@ -29,13 +58,8 @@ def parse_reply(raw: str) -> tuple[str, str]:
         found, _ = json.JSONDecoder().raw_decode(text[start:])
     except json.JSONDecodeError as error:
         raise BackendError(f"the reply is no JSON ({error.msg} at {error.pos}): {_quoted(raw)}") from None
-    texts = []
-    for name in ("short", "dense"):
-        value = found.get(name) if isinstance(found, dict) else None
-        if not isinstance(value, str) or not value.strip():
-            raise BackendError(f"the reply has no text {name!r}: {_quoted(raw)}")
-        texts.append(value.strip())
-    return texts[0], texts[1]
+    assert isinstance(found, dict)  # it begins with a brace
+    return found
 
 
 def _quoted(raw: str) -> str:

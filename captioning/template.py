@@ -10,14 +10,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from captioning.phrases import Phrase, be, joined, phrases
-from captioning.words import word_count
+from captioning.english import be, joined
+from captioning.phrases import Phrase, phrases
+from captioning.words import sentences, word_count
 from experts.base import Statement
 
-__all__ = ["DENSE_WORDS", "SHORT_WORDS", "Written", "capitalised", "structured", "write", "write_dense", "write_short"]
+__all__ = [
+    "DENSE_WORDS",
+    "MEDIUM_WORDS",
+    "SHORT_WORDS",
+    "Written",
+    "beginning",
+    "capitalised",
+    "sayable",
+    "structured",
+    "write",
+    "write_dense",
+    "write_short",
+]
 
 SHORT_WORDS: Final = 15
 """A short caption has at most this many words."""
+
+MEDIUM_WORDS: Final = 40
+"""A medium caption has at most this many words."""
 
 DENSE_WORDS: Final = 200
 """A dense caption has at most this many words."""
@@ -32,16 +48,29 @@ _NOT_SAID: Final = frozenset({"quality"})
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A caption's two texts and its parts by dimension."""
+    """A caption's three texts and its parts by dimension."""
 
     short: str
+    medium: str
     dense: str
     structured: dict[str, str]
 
 
 def write(statements: Sequence[Statement]) -> Written:
     """Write the caption of settled `statements`; the texts are empty if nothing can be said."""
-    return Written(write_short(statements), write_dense(statements), structured(statements))
+    dense = write_dense(statements)
+    return Written(write_short(statements), beginning(dense, MEDIUM_WORDS), dense, structured(statements))
+
+
+def beginning(text: str, words: int) -> str:
+    """Return the first sentences of `text`, as many as have at most `words` words together; at least the first."""
+    kept = ""
+    for _, end in sentences(text):
+        longer = text[:end]
+        if kept and word_count(longer) > words:
+            break
+        kept = longer
+    return kept
 
 
 def sayable(statements: Sequence[Statement]) -> list[Phrase]:
@@ -118,7 +147,8 @@ def _things(group: Sequence[Phrase]) -> list[str]:
     nouns = [p.noun for p in group if p.dimension == "subject" and p.noun is not None]
     counted = [p.clause for p in group if p.dimension == "count"]
     rest = [p.clause for p in group if p.dimension == "subject" and p.noun is None]
-    return ([f"{joined(nouns)} {be(joined(nouns))} visible"] if nouns else []) + rest + counted
+    are = "are" if len(nouns) > 1 else "".join(map(be, nouns))
+    return ([f"{joined(nouns)} {are} visible"] if nouns else []) + rest + counted
 
 
 def _paired(clauses: Sequence[str]) -> list[str]:

@@ -28,6 +28,7 @@ __all__ = [
     "Token",
     "content_stems",
     "entailing",
+    "entailing_stem",
     "is_plural",
     "number_value",
     "sentences",
@@ -198,7 +199,7 @@ PLACES: Final = frozenset(_listed(
 
 NEGATIONS: Final = frozenset(_listed(
     "no not never none nothing nobody nowhere without neither nor cannot lacks lacking absent absence "
-    "isn't aren't wasn't weren't doesn't don't didn't can't won't hasn't haven't empty"
+    "isn't aren't wasn't weren't doesn't don't didn't can't won't hasn't haven't"
 ))
 """Words that deny: what they deny must be denied by a statement."""
 
@@ -219,7 +220,7 @@ FUNCTION: Final = frozenset(_listed(
     "could may might seem seems seemingly seen see sees appear appears appearing apparently perhaps possibly probably "
     "likely look looks looking like so such also too quite rather just together during throughout "
     "shows show showing shown features featuring featured contains containing includes including depicts depicting "
-    "captures captured presents displaying displays visible kind sort type other another overall out present"
+    "captures captured presents displaying displays visible kind sort type other another overall out present except"
 ))
 """Words that hold a sentence together and claim nothing by themselves."""
 
@@ -247,7 +248,9 @@ SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
     "fast": ("quick", "quickly"), "rapidly": ("fast", "quick"), "warm": ("warmly",), "cool": ("cold",),
     "cold": ("cool",), "indoors": ("indoor", "interior"), "outdoors": ("outdoor", "exterior"), "indoor": ("indoors",),
     "outdoor": ("outdoors",), "still": ("static",), "static": ("still", "stationary"), "hue": ("colour",),
-    "tone": ("colour",), "writing": ("text",), "lettering": ("text",), "words": ("text",), "lively": ("strong",),
+    "cook": ("chef",), "chef": ("cook",), "motorbike": ("motorcycle",), "motorcycle": ("motorbike",),
+    "says": ("reads",), "kid": ("child",), "pupil": ("student",), "dressed": ("wears",),
+    "tone": ("colour",), "lettering": ("text",), "words": ("text",), "lively": ("strong",),
     "crisp": ("sharp",), "sharp": ("crisp",), "blurred": ("blurry", "soft"),
     "blurry": ("blurred", "soft"), "soft": ("blurred",),
 }
@@ -261,7 +264,11 @@ HYPONYMS: Final = {
     "vehicle": "car truck bus bicycle bike motorcycle van train tram tractor lorry taxi jeep limousine",
     "car": "convertible taxi cab jeep limousine minivan",
     "bird": "duck goose hen cock eagle owl parrot finch robin jay magpie sparrow gull",
-    "person": "man woman boy girl child pedestrian rider cyclist player",
+    "person": "man woman boy girl child pedestrian rider cyclist player skier snowboarder surfer swimmer diver "
+              "dancer singer drummer guitarist violinist musician chef cook baker barista waiter customer teacher "
+              "student pupil presenter reporter farmer carpenter potter painter worker conductor passenger driver "
+              "motorcyclist goalkeeper footballer athlete runner walker climber spectator tourist teenager baby "
+              "toddler adult lady gentleman guy kid policeman soldier doctor nurse bride groom boxer referee",
     "boat": "canoe kayak yacht ferry gondola lifeboat speedboat catamaran",
     "building": "church temple castle mosque palace barn house cottage hut tower",
     "instrument": "guitar piano violin cello drum trumpet flute harp saxophone",
@@ -301,7 +308,7 @@ def stem(word: str) -> str:
         return _IRREGULAR[w]
     if w in _INVARIABLE_S or len(w) <= 3:
         return w
-    if w.endswith("ies") and len(w) > 4:
+    if w.endswith(("ies", "ied")) and len(w) > 4:
         w = w[:-3] + "y"
     elif w.endswith(("ches", "shes", "sses", "xes", "zes")):
         w = w[:-2]
@@ -318,9 +325,13 @@ def stem(word: str) -> str:
 @lru_cache(maxsize=4096)
 def entailing(word: str) -> frozenset[str]:
     """Return the stems that entail `word`: its own, those of its listed synonyms and of its listed hyponyms."""
-    base = stem(word)
-    by_stem = _entailing_by_stem()
-    return frozenset({base}) | by_stem.get(base, frozenset())
+    return entailing_stem(stem(word))
+
+
+@lru_cache(maxsize=8192)
+def entailing_stem(base: str) -> frozenset[str]:
+    """Return what `entailing` does, of a word of which the stem is given; a stem is not to be stemmed again."""
+    return frozenset({base}) | _entailing_by_stem().get(base, frozenset())
 
 
 @lru_cache(maxsize=1)

@@ -5,9 +5,9 @@ a local disk or an object store, and needs no extension. Once the views are made
 cannot open a file, load an extension, or change a setting back.
 
 Views: `videos`, `clips`, `captions`, `shards`, `selections`, `grades`, `runs`, one `expert_<name>` for each expert,
-`rejects` (a row per clip and rule that rejected it), `funnel` (a row per rule), and `wide` (a row per clip: the
-clip, its caption, its verdict in the selection named `default`, and every expert). They exist, empty, when the
-tables do not.
+`caption_lint` (what the captions share with each other), `rejects` (a row per clip and rule that rejected it),
+`funnel` (a row per rule), and `wide` (a row per clip: the clip, its caption, its verdict in the selection named
+`default`, and every expert). They exist, empty, when the tables do not.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.dataset as ds
 
 from dataset.messages import explain
 from dataset.root import Root, schema_of
+from dataset.schema import CAPTION_LINT, CAPTION_LINT_COLUMNS, arrow_schema
 from dataset.wide import views_needed, wide_columns, wide_sql
 from media.errors import CorruptionError, QueryError
 
@@ -84,6 +86,7 @@ def connect(root: Root) -> duckdb.DuckDBPyConnection:
         schemas[f"expert_{name}"] = _register(connection, root, f"experts/{name}", f"expert_{name}")
     for group, column in _SETS.items():
         schemas[group] = _union(connection, root, group, column)
+    connection.register("caption_lint", _caption_lint(root))
     connection.register("selection_rules", _rules(root))
     connection.register("runs", _runs(root))
     for statement in (_REJECTS, _FUNNEL, wide_sql(schemas, DEFAULT_SELECTION), *_LOCK):
@@ -167,6 +170,13 @@ def _union(connection: duckdb.DuckDBPyConnection, root: Root, group: str, column
     empty = f"SELECT '' AS {column}, * FROM \"{group}/\""
     connection.execute(f"CREATE VIEW {group} AS {' UNION ALL BY NAME '.join(selects or [empty])}")
     return schema_of(f"{group}/x")
+
+
+def _caption_lint(root: Root) -> ds.Dataset | pa.Table:
+    schema = arrow_schema(CAPTION_LINT_COLUMNS)
+    if root.size(CAPTION_LINT) is None:
+        return schema.empty_table()
+    return ds.dataset(root.location(CAPTION_LINT), schema=schema, format="parquet", filesystem=root.filesystem)
 
 
 def _rules(root: Root) -> pa.Table:

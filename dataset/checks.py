@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataset.root import Root, schema_of
-from dataset.schema import KINDS
+from dataset.schema import CAPTION_LINT, KINDS
 from dataset.shards import row_hash, shard_frames
 from media.errors import CorruptionError, MediaError
 
@@ -84,7 +84,18 @@ def verify(root: Root, *, media: bool = True, progress: Callable[[int, int], Non
             done += 1
             if progress is not None:
                 progress(done, total)
-    return found
+    return [*found, *_lint(root)]
+
+
+def _lint(root: Root) -> Iterator[Problem]:
+    """Say that the file which is made from all captions cannot be read; what is in it needs no check of its own."""
+    if root.size(CAPTION_LINT) is None:
+        return
+    try:
+        with root.storage(CAPTION_LINT), _open(root, CAPTION_LINT) as file:
+            file.read()
+    except CorruptionError as error:
+        yield Problem("caption_lint", CAPTION_LINT, "damaged", str(error))
 
 
 def _ids(root: Root, table: str, column: str) -> set[str]:

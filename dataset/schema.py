@@ -17,6 +17,8 @@ import pyarrow as pa
 
 __all__ = [
     "BASE_TABLES",
+    "CAPTION_LINT",
+    "CAPTION_LINT_COLUMNS",
     "KINDS",
     "MEASURES",
     "STATEMENT_TYPE",
@@ -92,6 +94,15 @@ _TRIPLE = struct_type(
     Column("predicate", _str, "its relation or act"),
     Column("object", _str, "what it is related to, or how"),
     Column("attributes", pa.list_(_str), "attributes of the subject"),
+)
+
+_WINDOW = struct_type(
+    Column("first_frame", _i32, "source span"),
+    Column("end_frame", _i32, "source span, half-open"),
+    Column("outcome", _str, "of its text, as of a caption; null where nothing is new"),
+    Column("text", _str, "what is new in it; null where nothing is"),
+    Column("begins", pa.list_(_str), "statements that hold in it and not in the window before"),
+    Column("ends", pa.list_(_str), "statements that held in the window before"),
 )
 
 _EVIDENCE = struct_type(
@@ -235,26 +246,42 @@ _CLIPS = (
 _CAPTIONS = (
     Column("clip_id", _str, "the clip", nullable=False),
     Column("outcome", _str, "ok | repaired | template | blocked | error", nullable=False),
+    Column("keyframes_hash", _str, "128-bit BLAKE2b, hex, of the keyframes that it was made of"),
     Column("short", _str, "at most 15 words"),
+    Column("medium", _str, "what matters most, in about 40 words"),
     Column("dense", _str, "as much as the evidence supports, up to 200 words"),
+    Column("short_zh", _str, "the short caption in Chinese; null where it was not asked for, or did not hold"),
+    Column("dense_zh", _str, "the dense caption in Chinese, likewise"),
     Column("structured", pa.map_(_str, _str), "the caption by dimension: subject, count, action, setting ..."),
     Column("graph", pa.list_(_TRIPLE), "the scene graph: triples with attributes"),
     Column("evidence", pa.list_(_EVIDENCE), "what supports each span"),
     Column("dropped", pa.list_(_str), "spans the model wrote that no statement supports"),
-    Column("flags", pa.list_(_str), "lint: repetition, length, duplicate, motion_contradiction ..."),
+    Column("flags", pa.list_(_str), "lint of this caption alone: repetition, length, motion_contradiction ..."),
     Column("conflicts", pa.list_(_str), "statements that lost to a weightier one, with both weights"),
     Column("experts", pa.list_(_str), "the experts whose statements were used"),
-    Column("backend", _str, "openai | transformers | embedded | template"),
+    Column("windows", pa.list_(_WINDOW), "a long clip's windows, with what begins and ends in each; else empty"),
+    Column("backend", _str, "openai | vllm | transformers | embedded | template"),
     Column("model", _str, "the language model; null for the template"),
     Column("model_hash", _str, "sha256 of its weights, first 12 hex digits"),
     Column("prompt_hash", _str, "BLAKE2b of the prompt template, 12 hex digits"),
     Column("raw", _str, "what the language model wrote, unedited"),
-    Column("tokens_in", _i32, "prompt tokens"),
-    Column("tokens_out", _i32, "completion tokens"),
+    Column("tokens_in", _i32, "prompt tokens, of all tries, windows and translations together"),
+    Column("tokens_out", _i32, "completion tokens, likewise"),
+    Column("tries", _i32, "how often the language model was asked until its answer could be used"),
     Column("wall_s", _f32, "time spent on this caption"),
     Column("error", _str, "the backend's error, when outcome is error or the fallback was taken for it"),
     _RUN,
 )
+
+CAPTION_LINT: Final = "caption_lint.parquet"
+"""What comes of comparing all captions: no table of parts, but one file that is made anew from `captions`."""
+
+CAPTION_LINT_COLUMNS: Final = (
+    Column("clip_id", _str, "the clip", nullable=False),
+    Column("flags", pa.list_(_str), "duplicate, near_duplicate, length_outlier, with a detail after a colon", False),
+    _RUN,
+)
+"""The columns of `CAPTION_LINT`, and of the view `caption_lint`."""
 
 _SELECTIONS = (
     Column("clip_id", _str, "the clip", nullable=False),
@@ -282,7 +309,9 @@ _SHARDS = (
     Column("first_frame", _i32, "source span", nullable=False),
     Column("end_frame", _i32, "source span, half-open", nullable=False),
     Column("short", _str, "the short caption"),
+    Column("medium", _str, "the medium caption"),
     Column("dense", _str, "the dense caption"),
+    Column("dense_zh", _str, "the dense caption in Chinese, where there is one"),
     Column("caption_outcome", _str, "ok | repaired | template"),
     Column("flow_mean_px_per_s", _f32, "measured motion, for conditioning"),
     Column("camera_motion", _str, "measured camera, for conditioning"),

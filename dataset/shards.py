@@ -86,8 +86,8 @@ def shard_row(
     """Return a row of `shards` from a clip's row and what was cut; the media of a reference are None.
 
     `frames`, `fps` and the size are those of the clip, as its cut counted them; it begins at frame `in_frame` of
-    `media`, of a reference at that of the source. A caption whose outcome is `blocked` or `error` lends no text: its
-    `short` and `dense` stay null.
+    `media`, of a reference at that of the source. A caption whose outcome is `blocked` or `error` lends no text: they
+    stay null.
     """
     said = caption if caption and caption.get("outcome") in {"ok", "repaired", "template"} else {}
     names = ("clip_id", "video_id", "kind", "first_frame", "end_frame", "uri", "flow_mean_px_per_s", "camera_motion",
@@ -106,8 +106,7 @@ def shard_row(
         "width_px": width_px,
         "height_px": height_px,
         "duration_s": frames / fps,
-        "short": said.get("short"),
-        "dense": said.get("dense"),
+        **{name: said.get(name) for name in ("short", "medium", "dense", "dense_zh")},
         "caption_outcome": said.get("outcome"),
         "tags": None if tags is None else list(tags),
         "source": (video or {}).get("source"),

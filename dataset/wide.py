@@ -16,7 +16,9 @@ __all__ = ["WideColumn", "views_needed", "wide_columns", "wide_sql"]
 _CAPTION = {
     "outcome": "caption_outcome",
     "short": "short",
+    "medium": "medium",
     "dense": "dense",
+    "dense_zh": "dense_zh",
     "structured": "structured",
     "flags": "caption_flags",
     "backend": "caption_backend",

@@ -42,7 +42,7 @@ class Composition:
     """Shot size and place of the main person."""
 
     name: ClassVar[str] = "composition"
-    version: ClassVar[str] = "4"
+    version: ClassVar[str] = "5"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ROLES
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=350)
@@ -53,6 +53,7 @@ class Composition:
             "extreme close-up | close-up | medium close-up | medium shot | wide shot; null without a person",
         ),
         Column("shot_size_confidence", pa.float32(), "score times agreement, less near a boundary"),
+        Column("main_person_alone", pa.bool_(), "whether no keyframe shows another person; null without one"),
         Column("main_person_place", pa.string(), "left | centre | right third; null without a person"),
         Column("main_person_place_confidence", pa.float32(), "score times agreement"),
         Column("main_person_x_fraction", pa.float32(), "their face, or else body, 0 left to 1 right, mean"),
@@ -71,7 +72,7 @@ class Composition:
         rows = []
         for view in views:
             found = [self._finder.find(frame) for frame in view.frames]
-            rows.append(_columns([figures[0] for figures in found if figures], len(found)))
+            rows.append(_columns([figures for figures in found if figures], len(found)))
         return rows
 
     def state(self, view: ClipView, values: Mapping[str, Any]) -> list[Statement]:
@@ -81,7 +82,8 @@ class Composition:
             said.append(("camera", "shot", "is a", values["shot_size"], values["shot_size_confidence"]))
         if (values["main_person_place_confidence"] or 0.0) >= _SURE:
             place = _PLACES[values["main_person_place"]]
-            said.append(("appearance", "person", "is", place, values["main_person_place_confidence"]))
+            who = "person" if values["main_person_alone"] else "largest person"
+            said.append(("appearance", who, "is", place, values["main_person_place_confidence"]))
         return [
             Statement(
                 self.name,
@@ -97,9 +99,10 @@ class Composition:
         ]
 
 
-def _columns(main: Sequence[Figure], frames: int) -> dict[str, Any]:
-    if not main:
+def _columns(found: Sequence[Sequence[Figure]], frames: int) -> dict[str, Any]:
+    if not found:
         return {column.name: None for column in Composition.columns}
+    main = [figures[0] for figures in found]
     score = sum(figure.score for figure in main) / len(main)
     middle = sorted(main, key=lambda figure: figure.face_height)[len(main) // 2]
     size = _size(middle)
@@ -110,6 +113,7 @@ def _columns(main: Sequence[Figure], frames: int) -> dict[str, Any]:
     return {
         "shot_size": size,
         "shot_size_confidence": score * agreement * sure,
+        "main_person_alone": max(map(len, found)) == 1,
         "main_person_place": place,
         "main_person_place_confidence": score * places / frames,
         "main_person_x_fraction": sum(figure.x for figure in main) / len(main),

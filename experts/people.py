@@ -108,7 +108,8 @@ class People:
         said = [self._said(view, values, "subject", "scene", "shows", "a person", score * values["people_presence"])]
         if score * values["full_body_presence"] >= _LEAST:
             sure = score * values["full_body_presence"]
-            said.append(self._said(view, values, "appearance", "person", "is seen", "from head to feet", sure))
+            who = "person" if values["person_count_max"] == 1 else "largest person"
+            said.append(self._said(view, values, "appearance", who, "is seen", "from head to feet", sure))
         return said
 
     def _said(

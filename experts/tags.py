@@ -28,6 +28,7 @@ __all__ = ["Tags"]
 _TOP: Final = 10
 _SURE: Final = 0.6
 _SURE_KIND: Final = 0.75
+_SAYS_NOTHING: Final = frozenset({"place", "object"})
 _DIMENSION: Final[dict[str | None, Dimension]] = {"place": "setting", "building": "setting"}
 
 
@@ -35,7 +36,7 @@ class Tags:
     """The classes of the picture."""
 
     name: ClassVar[str] = "tags"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ("tags", "tag_names")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=500)
@@ -111,7 +112,7 @@ class Tags:
         if values["top_probability"] >= _SURE and values["top_label"] != values["group"]:
             kind = self._tagger.vocabulary.kind_of(self._tagger.vocabulary.names.index(values["top_label"]))
             say(kind or "object", kind, "looks like", values["top_label"], values["top_probability"])
-        if not said and values["kind_probability"] >= _SURE_KIND:
+        if not said and values["kind_probability"] >= _SURE_KIND and values["kind"] not in _SAYS_NOTHING:
             kind = values["kind"]
             say("scene", kind, "shows", f"{_article(kind)} {kind}", values["kind_probability"])
         return said

@@ -1,4 +1,4 @@
-"""Rows of an expert's table that another model, or another version of the expert, made: found, and let go.
+"""Rows that are to be made again, let go: those of an expert's other model or version, and captions asked for anew.
 
 What is let go is lacking, and what is lacking is computed: the step that looks for missing rows needs to know no more.
 So there are never two rows for a clip, whenever a run is killed.
@@ -6,6 +6,7 @@ So there are never two rows for a clip, whenever a run is killed.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pyarrow.dataset as ds
 from dataset import Root
 from dataset.parts import serialise
 
-__all__ = ["forget_stale"]
+__all__ = ["forget", "forget_stale"]
 
 _MADE_BY = ["clip_id", "version", "model", "model_hash"]
 
@@ -50,17 +51,35 @@ def forget_stale(root: Root, expert: str, profile: str) -> tuple[set[str], str |
     return have, f"expert {expert}: {count} of {', '.join(before)} to be computed again, by {now}"
 
 
+def forget(root: Root, table: str, clip_ids: Collection[str]) -> int:
+    """Remove the rows of these clips from a table, and return how many there were."""
+    gone = pa.array(sorted(clip_ids), pa.string())
+    before = root.count(table) if root.exists(table) else 0
+    for part in root.parts(table) if before else ():
+        _rewrite(root, f"{table}/{part}", lambda rows: pc.invert(pc.is_in(rows["clip_id"], gone)))
+    return before - (root.count(table) if root.exists(table) else 0)
+
+
 def _keep(root: Root, part: str, version: str, model_hash: str | None) -> None:
-    """Keep of one part only what this version and model made; a part of which nothing is left goes.
+    """Keep of one part only what this version and model made."""
+
+    def current(content: pa.Table) -> pa.ChunkedArray:
+        same = pc.equal(content["version"], version)
+        if model_hash is None:
+            return same
+        return pc.and_(same, pc.equal(pc.fill_null(content["model_hash"], ""), model_hash))
+
+    _rewrite(root, part, current)
+
+
+def _rewrite(root: Root, part: str, wanted: Callable[[pa.Table], pa.ChunkedArray]) -> None:
+    """Keep of one part the rows that are wanted; a part of which nothing is left goes.
 
     It must not stay, empty: another version may have given its columns other types.
     """
     with root.storage(part):
         content = ds.dataset([root.location(part)], format="parquet", filesystem=root.filesystem).to_table()
-    current = pc.equal(content["version"], version)
-    if model_hash is not None:
-        current = pc.and_(current, pc.equal(pc.fill_null(content["model_hash"], ""), model_hash))
-    kept: pa.Table = content.filter(current)
+    kept: pa.Table = content.filter(wanted(content))
     if kept.num_rows == 0:
         with root.storage(part):
             root.filesystem.delete_file(root.location(part))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dataset import open_root
-from pipelines import steps
+from pipelines import captions, steps
 from pipelines.config import RunConfig
 from pipelines.progress import Reporter
 from pipelines.sources import expand
@@ -40,11 +40,13 @@ def curate(work: steps.Work, config: RunConfig, after: Callable[[str, object], N
     tell("ingest", None)
     steps.run_experts(work, config.profile, names)
     tell("select", steps.select(work, config.rules, config.selection))
-    steps.caption(work, config.captions, config.profile, names, config.selection)
+    captions.caption(work, config.captions, config.profile, names, config.selection)
     tell("caption", None)
     steps.augment(work, config.pseudo, config.selection)
     inner = {"numbered": False}
     steps.select(work, config.rules, config.selection, title="      and selected", **inner)
-    steps.caption(work, config.captions, config.profile, names, config.selection, title="      and captioned", **inner)
+    captions.caption(
+        work, config.captions, config.profile, names, config.selection, title="      and captioned", **inner
+    )
     steps.shard(work, config.shards, config.selection, wall_limit_s=config.engine.wall_limit_s)
     tell("shard", None)

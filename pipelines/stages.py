@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow.compute as pc
 
 import media
-from captioning.backends import BackendConfig
 from curation.config import PseudoConfig
 from curation.cutting import encode_clips
 from dataset import open_root, schema_of
@@ -23,7 +22,7 @@ from pipelines.config import ShardConfig
 from pipelines.engine import Item, Part
 from pipelines.ingesting import INGEST_MEMORY_MB
 
-__all__ = ["Augment", "Caption", "Experts", "Shard", "still_id"]
+__all__ = ["Augment", "Experts", "Reader", "Shard", "still_id"]
 
 
 HEAVY = ("keyframes", "affine")
@@ -35,7 +34,7 @@ def still_id(video_id: str) -> str:
     return f"{video_id}:0-1"
 
 
-class _Reader:
+class Reader:
     """Reads rows of the dataset by clip id."""
 
     def __init__(self, root: str) -> None:
@@ -53,7 +52,7 @@ class Experts:
     """A clip's keyframes -> one row in each expert's table. Items: clip_id, experts (the names it lacks)."""
 
     def __init__(self, *, root: str, profile: str, run_id: str) -> None:
-        self._reader = _Reader(root)
+        self._reader = Reader(root)
         self._profile = profile
         self._run_id = run_id
         self._loaded: dict[str, Any] = {}
@@ -76,42 +75,6 @@ class Experts:
             notes += [f"expert {name} failed on {row['clip_id']}: {row['error']}" for row in rows if row["error"]]
             parts.append(Part(f"experts/{name}", rows, experts.schema(expert), f"{name} {' '.join(ids)}"))
         return parts, notes
-
-
-class Caption:
-    """The experts' statements -> a checked caption. Items: clip_id."""
-
-    def __init__(self, *, root: str, captions: BackendConfig, experts: Sequence[str], run_id: str) -> None:
-        import captioning
-
-        self._captioning = captioning
-        self._reader = _Reader(root)
-        self._experts = list(experts)
-        self._run_id = run_id
-        self._backend = captioning.make_backend(captions)
-        # Words of the statements' own need no embedding to be recognised; a model that writes freely has others.
-        free = captions.backend in ("openai", "transformers") or captions.guided == "schema"
-        self._checker = captioning.make_checker(captions.profile if free else None)
-
-    def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
-        """Caption each clip; a pseudo-video takes its still's caption and adds the known camera motion."""
-        ids = [item["clip_id"] for item in items]
-        clips = self._reader.rows("clips", ids, [f.name for f in schema_of("clips") if f.name not in HEAVY])
-        stills = [still_id(c["video_id"]) for c in clips.values() if c["kind"] == "pseudo"]
-        parents = self._reader.rows("captions", stills)
-        said = [self._reader.rows(f"experts/{name}", ids) for name in self._experts]
-        rows, jobs = {}, []
-        for clip_id, clip in clips.items():
-            parent = parents.get(still_id(clip["video_id"])) if clip["kind"] == "pseudo" else None
-            if parent is not None:
-                rows[clip_id] = self._captioning.for_pseudo(parent, clip, run_id=self._run_id)
-            else:
-                rows_of_experts = [table[clip_id] for table in said if clip_id in table]
-                jobs.append((clip, self._captioning.statements_of(rows_of_experts, clip)))
-        made = self._captioning.caption_many(jobs, self._backend, self._checker, run_id=self._run_id)
-        rows |= {row["clip_id"]: row for row in made}
-        notes = [f"caption of {row['clip_id']}: {row['error']}" for row in made if row["error"]]
-        return [Part("captions", [rows[i] for i in ids], schema_of("captions"), " ".join(ids))], notes
 
 
 class Augment:
@@ -147,7 +110,7 @@ class Shard:
     """
 
     def __init__(self, *, root: str, shards: ShardConfig, wall_limit_s: float, run_id: str) -> None:
-        self._reader = _Reader(root)
+        self._reader = Reader(root)
         self._config = shards
         self._wall_limit_s = wall_limit_s
         self._run_id = run_id
@@ -182,7 +145,9 @@ class Shard:
     def _about(self, clips: Mapping[str, Item]) -> dict[str, Item]:
         """Return, for each clip, its caption, tags (a pseudo-video has its still's) and its source's row."""
         stills = {i: still_id(c["video_id"]) for i, c in clips.items()}
-        captions = self._reader.rows("captions", list(clips), ["clip_id", "short", "dense", "outcome"])
+        captions = self._reader.rows(
+            "captions", list(clips), ["clip_id", "short", "medium", "dense", "dense_zh", "outcome"]
+        )
         tags = self._reader.rows("experts/tags", [*clips, *stills.values()], ["clip_id", "labels"])
         sources = self._reader.root.read(
             "videos",

@@ -18,7 +18,6 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from captioning.backends import BackendConfig
 from curation.config import PseudoConfig
 from curation.select import Funnel, Rules, load_rules
 from dataset import Root, new_run, query
@@ -34,7 +33,7 @@ from pipelines.spans import spread
 __all__ = [
     "Work",
     "augment",
-    "caption",
+    "drive",
     "expert_names",
     "ingest",
     "judge_new",
@@ -181,7 +180,7 @@ def _batches(items: Sequence[Item], workers: int, largest: int) -> list[list[Ite
     return [list(items[i : i + size]) for i in range(0, len(items), size)]
 
 
-def _drive(
+def drive(
     work: Work,
     factory: Any,
     kwargs: dict[str, Any],
@@ -230,8 +229,8 @@ def ingest(work: Work, config: RunConfig, *, title: str = "ingest, split and mea
                 move(len(items), len(items))
             if shares:
                 title_of_spans = "long videos, in spans"
-                _drive(work, ingesting.Scan, kwargs, shares, 1, "shares", title=title_of_spans, numbered=False)
-        _drive(work, ingesting.Ingest, kwargs, items, 1, "files", title=title, numbered=numbered)
+                drive(work, ingesting.Scan, kwargs, shares, 1, "shares", title=title_of_spans, numbered=False)
+        drive(work, ingesting.Ingest, kwargs, items, 1, "files", title=title, numbered=numbered)
     finally:
         work.root.remove(scratch)
 
@@ -258,7 +257,7 @@ def run_experts(
     items = [{"clip_id": clip_id, "experts": todo} for clip_id, todo in lacking.items() if todo]
     takes = experts.resources(names, profile)
     kwargs = {"root": work.place, "profile": profile}
-    _drive(work, stages.Experts, kwargs, items, 32, "clips", takes.cpus, takes.gpus, title=title, numbered=numbered)
+    drive(work, stages.Experts, kwargs, items, 32, "clips", takes.cpus, takes.gpus, title=title, numbered=numbered)
 
 
 def rules_of(given: str | Mapping[str, str]) -> Rules:
@@ -321,37 +320,6 @@ def judge_new(work: Work, name: str) -> None:
     select(work, rules_behind(root, name), name)
 
 
-def caption(
-    work: Work,
-    config: BackendConfig,
-    profile: str,
-    names: Sequence[str],
-    selection: str,
-    *,
-    title: str = "caption: experts, language model, checker",
-    numbered: bool = True,
-) -> None:
-    """Caption the kept clips that have no caption yet: stills first, for their pseudo-videos say what they say."""
-    root = work.root
-    have = root.ids("captions")
-    todo = kept(root, selection) - have
-    kinds = root.read("clips", columns=["clip_id", "kind"]).to_pylist()
-    pseudo = {row["clip_id"] for row in kinds if row["kind"] == "pseudo"}
-    captions = config.model_copy(update={"profile": profile})
-    kwargs = {"root": work.place, "captions": captions, "experts": list(names)}
-    largest = 64 if config.backend in ("openai", "template") else 4
-    first = [{"clip_id": clip_id} for clip_id in sorted(todo - pseudo)]
-    then = [{"clip_id": clip_id} for clip_id in sorted(todo & pseudo)]
-    if first or not then:
-        _drive(work, stages.Caption, kwargs, first, largest, "clips", title=title, numbered=numbered)
-    if then:
-        # What a pseudo-video shows is in its still's caption, so no language model is loaded for it.
-        kwargs["captions"] = captions.model_copy(update={"backend": "template"})
-        if first:
-            title, numbered = "captions of the pseudo-videos", False
-        _drive(work, stages.Caption, kwargs, then, 64, "clips", title=title, numbered=numbered)
-
-
 def augment(
     work: Work, config: PseudoConfig, selection: str, *, title: str = "pseudo-videos from stills", numbered: bool = True
 ) -> None:
@@ -367,7 +335,7 @@ def augment(
         lacking = [motion for clip_id, motion in named.items() if clip_id not in have]
         if lacking and still["clip_id"] in keep:
             items.append({"uri": still["uri"], "video_id": still["video_id"], "motions": lacking})
-    _drive(work, stages.Augment, {"pseudo": config}, items, 8, "stills", title=title, numbered=numbered)
+    drive(work, stages.Augment, {"pseudo": config}, items, 8, "stills", title=title, numbered=numbered)
 
 
 def shard(
@@ -392,7 +360,7 @@ def shard(
     have = root.ids(f"shards/{config.name}")
     items = [{"clip_id": clip_id} for clip_id in sorted((wanted & captioned) - have)]
     kwargs = {"root": work.place, "shards": config, "wall_limit_s": wall_limit_s}
-    _drive(work, stages.Shard, kwargs, items, config.rows_per_part, "clips", title=title, numbered=numbered)
+    drive(work, stages.Shard, kwargs, items, config.rows_per_part, "clips", title=title, numbered=numbered)
     if stale := have - wanted:
         work.report.say(
             f"      warning: {len(stale)} rows of shards/{config.name} are no longer selected and are still there; "

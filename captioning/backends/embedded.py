@@ -62,8 +62,8 @@ class EmbeddedFuser:
         guide = self._guide(request)
         raw, usage = self._complete(request.statements, self._config.max_tokens, guide)
         self._cut_back()
-        short, dense = parse_reply(raw)
-        return Reply(request.clip_id, short, dense, raw, usage["prompt_tokens"], usage["completion_tokens"])
+        texts = parse_reply(raw)
+        return Reply(request.clip_id, texts.short, texts.dense, raw, usage["prompt_tokens"], usage["completion_tokens"])
 
     def _cut_back(self) -> None:
         """Leave in the cache the prompt of an empty list of facts, which shares the fixed part with any other."""

@@ -14,7 +14,7 @@ __all__ = ["register"]
 
 Rules = Annotated[str, typer.Option(help="Named SQL predicates: default, experts, or a YAML file.")]
 Selection = Annotated[str, typer.Option(help="The selection's name.")]
-Backend = Annotated[str, typer.Option(help="embedded, openai, transformers or template (no model).")]
+Backend = Annotated[str, typer.Option(help="embedded, openai, vllm, transformers or template (no model).")]
 
 
 def register(app: typer.Typer) -> None:
@@ -157,7 +157,10 @@ def caption(
     dataset: Dataset,
     backend: Backend = "embedded",
     base_url: Annotated[str | None, typer.Option(help="openai: the server, for instance http://host:8000/v1")] = None,
-    model: Annotated[str | None, typer.Option(help="openai: the model's name; transformers: its folder.")] = None,
+    model: Annotated[str | None, typer.Option(help="openai, vllm: the model's name; transformers: its folder.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="openai: requests in flight at most.", min=1)] = None,
+    zh: Annotated[bool, typer.Option("--zh", help="openai, transformers: in Chinese too.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Write the captions that are there anew.")] = False,
     selection: Selection = "default",
     profile: Profile = "embedded",
     engine: EngineKind = "ray",
@@ -170,11 +173,11 @@ def caption(
     """
     from captioning.backends import BackendConfig
     from dataset import open_root
-    from pipelines import steps
+    from pipelines import captions, steps
     from pipelines.config import validate
     from pipelines.progress import Reporter
 
-    given = {"backend": backend, "base_url": base_url, "model": model}
+    given = {"backend": backend, "base_url": base_url, "model": model, "concurrency": concurrency, "zh": zh}
     config = validate(BackendConfig, {k: v for k, v in given.items() if v is not None}, "rushes caption")
     names = steps.expert_names(profile)
     steps.preflight(profile, names, backend)
@@ -182,9 +185,9 @@ def caption(
     with steps.working(root, "caption", config.model_dump(mode="json"), Reporter(), engine, workers) as work:
         steps.run_experts(work, profile, names)
         steps.judge_new(work, selection)
-        steps.caption(work, config, profile, names, selection)
+        captions.caption(work, config, profile, names, selection, again=again)
         if not work.rows["captions"]:
-            work.report.say("every selected clip has its caption already, and a caption is not written twice")
+            work.report.say("every selected clip has its caption already; --again writes them anew")
     _say(work, as_json)
 
 

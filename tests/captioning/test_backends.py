@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from captioning import BACKENDS, BackendConfig, Checker, Fuser, Reply, Request, caption_many, make_backend
+from captioning.asking import Answer, Question
 from captioning.prompts import SCHEMA, messages, prompt_hash
 from captioning.statements import settle
 from experts.torchvision import ready
 from media.errors import BackendError, ConfigError
-from tests.captioning.servers import Answer, serve
+from tests.captioning import servers
 from tests.captioning.sets import SPAN, load
 
 SETS = {s.name: s for s in load()}
@@ -57,12 +58,12 @@ def checkpoint(tmp_path_factory) -> str:
 @pytest.fixture(scope="module", params=sorted(BACKENDS))
 def backend(request, tmp_path_factory) -> Iterator[Fuser]:
     if request.param == "openai":
-        with serve(lambda n, body: Answer()) as stub:
+        with servers.serve(lambda n, body: servers.Answer()) as stub:
             made = make_backend("openai", base_url=stub.url)
             yield made
             made.close()
         return
-    settings = {}
+    settings = {"model": "a/model"} if request.param == "vllm" else {}
     if request.param == "transformers":
         settings = {"max_tokens": 24, "model": request.getfixturevalue("checkpoint")}
     made = make_backend(request.param, **settings)
@@ -149,11 +150,27 @@ def test_the_transformers_backend_counts_tokens_and_names_its_weights(checkpoint
     (answer,) = backend.fuse(requests()[:1])
     assert isinstance(answer, BackendError)  # random weights write no JSON
     assert "JSON" in str(answer)
+    asked = []
+    question = Question("0" * 8, [{"role": "user", "content": "x"}], {}, asked.append)
+    assert backend.ask([question]) == [Answer(asked[0], len("x\n\n"), 16)]
     assert backend.model is not None
     assert len(backend.model.hash) == 12
     backend.close()
     (closed,) = backend.fuse(requests()[:1])
     assert "closed" in str(closed)
+
+
+def test_questions_of_one_batch_are_answered_as_if_alone(checkpoint):
+    """Prompts of different lengths, one too long: padding changes no answer, and the misfit costs only its own."""
+    chats = ["a cat", "two dogs on a beach, seen from afar", "x" * 5000, "light"]
+    questions = [Question("0" * 8, [{"role": "user", "content": text}], {}, lambda raw: None) for text in chats]
+    backend = make_backend("transformers", model=checkpoint, max_tokens=16)
+    alone = backend.ask(questions)
+    backend._batch = 4
+    together = backend.ask(questions)
+    backend.close()
+    assert "do not fit" in str(alone[2])
+    assert [str(a) for a in together] == [str(a) for a in alone]
 
 
 def test_a_prompt_that_does_not_fit_is_an_error(checkpoint):
@@ -164,14 +181,35 @@ def test_a_prompt_that_does_not_fit_is_an_error(checkpoint):
 
 
 def test_mistakes_name_the_field_and_the_fix(tmp_path):
-    with pytest.raises(ConfigError, match=r"'vllm'.*template, embedded, openai, transformers"):
-        make_backend("vllm")
+    with pytest.raises(ConfigError, match=r"'gpt'.*template, embedded, openai, vllm, transformers"):
+        make_backend("gpt")
     with pytest.raises(ConfigError, match=r"model: the transformers backend needs a folder"):
         make_backend("transformers")
     with pytest.raises(ConfigError, match=r"is not there"):
         make_backend("transformers", model=str(tmp_path / "nothing"))
     with pytest.raises(BackendError, match=r"no causal language model"):
         make_backend("transformers", model=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("backend", "tokens"), [("embedded", 160), ("template", 160), ("openai", 768), ("vllm", 768), ("transformers", 768)]
+)
+def test_each_backend_has_room_for_what_it_writes(backend, tokens):
+    assert (
+        BackendConfig(backend=backend).max_tokens
+        == BackendConfig(backend=backend, max_tokens=None).max_tokens
+        == tokens
+    )
+    assert BackendConfig(backend=backend, max_tokens=99).max_tokens == 99
+
+
+def test_another_backend_by_the_same_config_takes_its_own_defaults():
+    config = BackendConfig(backend="embedded", concurrency=9)
+    with servers.serve(lambda n, body: servers.Answer()) as stub:
+        made = make_backend(config, backend="openai", base_url=stub.url)
+        made.fuse(requests()[:1])
+        made.close()
+    assert stub.seen[0]["max_tokens"] == 768
 
 
 def test_every_setting_is_described():

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import json
 import socket
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from email.utils import formatdate
 
 import pytest
 
 from captioning import Checker, Reply, Request, caption_many, make_backend
+from captioning.asking import Question
 from captioning.backends import openai as client
-from captioning.prompts import SCHEMA
+from captioning.prompts import CHINESE, SCHEMA_BY_KEY
 from captioning.reply import parse_reply
 from media.errors import BackendError, ConfigError
-from tests.captioning.servers import GOOD, Answer, serve
+from tests.captioning.servers import Answer, good, hostile, key_of, own, serve
 from tests.captioning.sets import load, parse
 
 CAT = (parse("tags | subject | animal | looks like | cat | 0.8"), parse("light | light | light | is | warm | 0.9"))
 REQUEST = Request("v:0-48", CAT)
+TEXTS = json.dumps({"id": REQUEST.key, "short": "A.", "medium": "A.", "dense": "B."})
+HALF = '{"id": "%s", "short": "A cat.", "medium": "A c'
 
 
 @pytest.fixture(autouse=True)
@@ -23,47 +34,75 @@ def _no_long_waits(monkeypatch):
     monkeypatch.setattr(client, "_FIRST_WAIT_S", 0.001)
 
 
+def requests(n: int) -> list[Request]:
+    return [Request(f"v:{i}-48", CAT) for i in range(n)]
+
+
+def made(url: str, **settings):
+    return make_backend("openai", base_url=url, **{"retries": 2, "timeout_s": 5.0, **settings})
+
+
 def fuse(url: str, n: int = 1, **settings) -> list:
-    backend = make_backend("openai", base_url=url, **{"retries": 2, "timeout_s": 5.0, **settings})
+    backend = made(url, **settings)
     try:
-        return backend.fuse([Request(f"v:{i}-48", CAT) for i in range(n)])
+        return backend.fuse(requests(n))
     finally:
         backend.close()
+
+
+def unused_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
 
 
 def test_a_good_answer():
     with serve(lambda n, body: Answer()) as stub:
         (reply,) = fuse(stub.url)
-    assert reply == Reply("v:0-48", "A cat is visible.", "A cat is visible. The light is warm.", GOOD, 50, 20)
     (asked,) = stub.seen
+    medium = "A cat is visible. The light is warm."
+    assert reply == Reply("v:0-48", "A cat is visible.", medium, good(asked), 50, 20, medium=medium, tries=1)
     assert asked["model"] == "stub-model"
-    assert asked["temperature"] == 0.0
-    assert asked["response_format"]["json_schema"]["schema"] == SCHEMA
+    assert (asked["temperature"], asked["seed"], asked["max_tokens"]) == (0.0, 0, 768)
+    form = asked["response_format"]["json_schema"]
+    assert (form["schema"], form["strict"]) == (SCHEMA_BY_KEY, True)
+    assert asked["messages"][-1]["content"].splitlines()[0] == f"id: {REQUEST.key}"
     assert "- a cat is visible" in asked["messages"][-1]["content"]
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        Answer(status=500),
-        Answer(status=503),
-        Answer(status=429, headers={"Retry-After": "0"}),
-        Answer(body=b"<html>oops"),
-        Answer(body=b"{}"),
-        Answer(body=b'{"choices": []}'),
-        Answer(hang_up=True),
-        Answer(content="I would rather not."),
-        Answer(content='{"short": "A cat."'),
-        Answer(content=GOOD[:40], finish_reason="length"),
-        Answer(content='{"short": "A cat.", "dense": 3}'),
-        Answer(content=""),
-    ],
-    ids=lambda a: f"{a.status}-{a.finish_reason}-{len(a.content)}",
-)
-def test_a_failure_that_passes_is_tried_again(bad):
-    with serve(lambda n, body: bad if n == 0 else Answer()) as stub:
+BAD = {
+    "500": Answer(status=500),
+    "503": Answer(status=503),
+    "429": Answer(status=429, headers={"Retry-After": "0"}),
+    "a date": Answer(status=429, headers={"Retry-After": formatdate(0, usegmt=True)}),
+    "no wait": Answer(status=429, headers={"Retry-After": "soon"}),
+    "html": Answer(body=b"<html>oops"),
+    "empty object": Answer(body=b"{}"),
+    "a list": Answer(body=b"[]"),
+    "no choice": Answer(body=b'{"choices": []}'),
+    "no text": Answer(body=b'{"choices": [{"message": {"content": [1]}}]}'),
+    "deep": Answer(body=b"[" * 100_000),
+    "long": Answer(body=b" " * (5 << 20)),
+    "hang up": Answer(hang_up=True),
+    "half a body": Answer(half=True),
+    "prose": Answer("I would rather not."),
+    "half a JSON": Answer(HALF % REQUEST.key),
+    "cut": Answer(HALF % REQUEST.key, finish_reason="length"),
+    "no id": Answer('{"short": "A.", "medium": "A.", "dense": "A."}'),
+    "another's": Answer('{"id": "00000000", "short": "A.", "medium": "A.", "dense": "A."}'),
+    "a number": Answer(TEXTS.replace('"B."', "3")),
+    "half a character": Answer(TEXTS.replace("B.", "\\ud83d")),
+    "half a character of its own": Answer("\ud83d"),
+    "nothing": Answer(""),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_failure_that_passes_is_tried_again(what):
+    with serve(lambda n, body: BAD[what] if n == 0 else Answer()) as stub:
         (reply,) = fuse(stub.url)
     assert isinstance(reply, Reply)
+    assert reply.tries == 2
     assert len(stub.seen) == 2
 
 
@@ -75,19 +114,51 @@ def test_a_failure_that_stays_is_one_error_after_bounded_tries():
     assert len(stub.seen) == 3
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 422])
+@pytest.mark.parametrize("status", [302, 400, 401, 404, 422, 501])
 def test_a_mistake_of_ours_is_not_tried_again(status):
     with serve(lambda n, body: Answer(status=status, body=b"no such model")) as stub:
         (error,) = fuse(stub.url)
-    assert f"HTTP {status}: no such model" in str(error)
+    assert f"{stub.url}: HTTP {status}: no such model" in str(error)
     assert len(stub.seen) == 1
 
 
 def test_a_refusal_by_content_filter_is_not_tried_again():
-    with serve(lambda n, body: Answer(content="", finish_reason="content_filter")) as stub:
+    with serve(lambda n, body: Answer("", finish_reason="content_filter")) as stub:
         (error,) = fuse(stub.url)
     assert "content filter" in str(error)
     assert len(stub.seen) == 1
+
+
+def test_an_answer_of_no_use_is_asked_for_again_by_another_seed_and_all_tokens_count():
+    with serve(lambda n, body: Answer("no") if n < 2 else Answer()) as stub:
+        (reply,) = fuse(stub.url, seed=5)
+    assert (reply.tokens_in, reply.tokens_out, reply.tries) == (150, 60, 3)
+    assert [body["seed"] for body in stub.seen] == [5, 6, 7]
+    assert stub.seen[0]["temperature"] == 0.0
+    assert stub.seen[1]["temperature"] > 0  # a greedy second try would say the same again
+
+
+def test_a_server_that_counts_no_tokens_is_believed():
+    usages = [None, {"prompt_tokens": "many"}, {"completion_tokens": 7}]
+    with serve(lambda n, body: Answer(None if n == 2 else "no", usage=usages[n])) as stub:
+        (reply,) = fuse(stub.url)
+    assert (reply.tokens_in, reply.tokens_out) == (None, 7)
+
+
+@pytest.mark.parametrize(("context", "room"), [(None, 200), (4096, 200), (180, 130)])
+def test_one_cut_short_gets_twice_the_room_within_the_context(context, room):
+    def answer(n, body):
+        return Answer(HALF % key_of(body), finish_reason="length") if n < 2 else Answer()
+
+    with serve(answer, [{"id": "m", "max_model_len": context}]) as stub:
+        fuse(stub.url, max_tokens=100)
+    assert [body["max_tokens"] for body in stub.seen] == [100, room, room]
+
+
+def test_the_error_of_one_cut_short_says_how():
+    with serve(lambda n, body: Answer(HALF % key_of(body), finish_reason="length")) as stub:
+        (error,) = fuse(stub.url, max_tokens=100, retries=0)
+    assert str(error) == f"{stub.url}: cut short at 100 tokens (after one try)"
 
 
 def test_a_silent_server_times_out():
@@ -102,7 +173,7 @@ def test_a_dripping_server_cannot_stretch_the_limit():
     with serve(lambda n, body: Answer(drip_s=0.02)) as stub:
         (error,) = fuse(stub.url, timeout_s=0.3, retries=0)
     assert isinstance(error, BackendError)
-    assert "time" in str(error).lower()
+    assert "timed out after 0.3 s" in str(error)
 
 
 def test_one_bad_answer_costs_one_caption_and_order_is_kept():
@@ -116,12 +187,189 @@ def test_one_bad_answer_costs_one_caption_and_order_is_kept():
     assert all(r["model"] == "stub-model" for r in rows)
 
 
+# Its pace
+
+
 def test_requests_go_out_together_up_to_the_limit():
     with serve(lambda n, body: Answer(wait_s=0.05)) as stub:
         replies = fuse(stub.url, n=12, concurrency=4)
     assert all(isinstance(r, Reply) for r in replies)
     assert [r.clip_id for r in replies] == [f"v:{i}-48" for i in range(12)]
     assert 2 <= stub.most_at_once <= 4
+
+
+def test_it_starts_with_few_and_widens_while_all_goes_well():
+    with serve(lambda n, body: Answer(wait_s=0.05)) as stub:
+        backend = made(stub.url, concurrency=64)
+        backend.fuse(requests(8))
+        assert stub.most_at_once <= 8
+        backend.fuse(requests(60))
+        backend.close()
+    assert 16 < stub.most_at_once <= 64
+
+
+def test_it_narrows_to_what_the_server_bears():
+    """A server that bears 6 at once: most requests find room in the end, and few are sent in vain."""
+    lock, inside = threading.Lock(), [0]
+
+    def answer(n, body):
+        with lock:
+            inside[0] += 1
+            full = inside[0] > 6
+        time.sleep(0.02)
+        with lock:
+            inside[0] -= 1
+        return Answer(status=429) if full else Answer()
+
+    with serve(answer) as stub:
+        replies = fuse(stub.url, n=200, concurrency=64, retries=10)
+    assert all(isinstance(r, Reply) for r in replies)
+    assert len(stub.seen) < 300
+
+
+def test_nobody_sends_before_the_server_wants_them_to():
+    first = threading.Event()
+
+    def answer(n, body):
+        if n == 0:
+            first.set()
+            return Answer(status=429, headers={"Retry-After": "0.4"})
+        assert first.is_set()
+        return Answer(wait_s=0.1)
+
+    with serve(answer) as stub:
+        replies = fuse(stub.url, n=30, concurrency=8)
+    assert all(isinstance(r, Reply) for r in replies)
+    later = [t for t in stub.times[1:] if t - stub.times[0] > 0.15]
+    assert len(later) >= 22
+    assert min(later) - stub.times[0] >= 0.38
+
+
+def test_a_server_that_wants_to_be_left_alone_for_long_is():
+    with serve(lambda n, body: Answer(status=429, headers={"Retry-After": "7200"})) as stub:
+        began = time.monotonic()
+        backend = made(stub.url, concurrency=4)
+        errors = backend.fuse(requests(50)) + backend.fuse(requests(50))
+        backend.close()
+    assert time.monotonic() - began < 5
+    assert len(stub.seen) <= 4
+    assert all("left alone for 7200 s" in str(e) or "HTTP 429" in str(e) for e in errors)
+
+
+def test_a_server_that_dies_for_good_costs_few_tries_and_all_say_so():
+    with serve(lambda n, body: Answer(own(body)) if n < 20 else Answer(die_s=30.0)) as stub:
+        backend = made(stub.url, concurrency=8, retries=2)
+        began = time.monotonic()
+        replies = backend.fuse(requests(300))
+        took = time.monotonic() - began
+        again = backend.fuse(requests(100))
+        backend.close()
+    assert took < 10
+    told = [str(r) for r in replies if isinstance(r, BackendError)]
+    assert 10 <= len(replies) - len(told) <= 20  # those under way die with it
+    assert sum(text.startswith(f"server died: {stub.url}: ") for text in told) >= 260
+    assert all(str(r).startswith(("server died: ", stub.url)) for r in again)
+    assert stub.deaths == 1
+
+
+def test_a_server_that_comes_back_loses_nothing(monkeypatch):
+    monkeypatch.setattr(client, "_FIRST_WAIT_S", 0.1)
+    with serve(lambda n, body: Answer(die_s=0.3) if n == 40 else Answer(own(body))) as stub:
+        replies = fuse(stub.url, n=100, concurrency=8, retries=5)
+    assert stub.deaths == 1
+    assert [r.dense for r in replies] == [f"Dense of {r.key}." for r in requests(100)]
+
+
+# Who answered
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_in_any_chaos_each_request_gets_its_own_caption_or_its_error(monkeypatch, seed):
+    monkeypatch.setattr(client, "_FIRST_WAIT_S", 0.02)
+    policy = hostile(seed, silence_s=0.7)
+    asked = requests(200)
+    with serve(policy) as stub:
+        replies = fuse(stub.url, n=200, retries=6, timeout_s=0.3, concurrency=32)
+    for request, reply in zip(asked, replies, strict=True):
+        if isinstance(reply, Reply):
+            assert (reply.clip_id, reply.short) == (request.clip_id, f"Short of {request.key}.")
+            assert (reply.medium, reply.dense) == (f"Medium of {request.key}.", f"Dense of {request.key}.")
+            assert 1 <= reply.tries <= 7
+        else:
+            assert str(reply)
+    assert sum(isinstance(r, Reply) for r in replies) >= 190
+    tries = Counter(key_of(body) for body in stub.seen)
+    assert max(tries.values()) <= 7
+    assert set(tries) == {r.key for r in asked}
+    assert sum(policy.did.values()) > 40
+    assert sum(count > 0 for count in policy.did.values()) > 10
+
+
+def test_answers_that_come_in_another_order_find_their_requests():
+    with serve(lambda n, body: Answer(own(body), wait_s=0.2 - 0.02 * (n % 8))) as stub:
+        replies = fuse(stub.url, n=16, concurrency=8)
+    assert [r.dense for r in replies] == [f"Dense of {r.key}." for r in requests(16)]
+    assert stub.most_at_once > 1
+
+
+def test_the_id_ties_an_answer_to_the_clip_its_keyframes_and_its_statements():
+    keys = {
+        REQUEST.key,
+        replace(REQUEST, clip_id="v:48-96").key,
+        replace(REQUEST, keyframes_hash="0" * 16).key,
+        replace(REQUEST, statements=CAT[:1]).key,
+    }
+    assert len(keys) == 4
+
+
+# What the server is
+
+
+def test_a_server_that_cannot_be_guided_is_asked_without_and_that_is_remembered():
+    def answer(n, body):
+        if "response_format" in body:
+            return Answer(status=400, body=b'{"error": "response_format: unknown field"}')
+        return Answer()
+
+    with serve(answer) as stub:
+        backend = made(stub.url, concurrency=1)
+        assert backend.guided
+        replies = backend.fuse(requests(3))
+        assert not backend.guided
+        backend.close()
+    assert all(isinstance(r, Reply) and r.tries == 1 for r in replies)
+    assert ["response_format" in body for body in stub.seen] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("models", "model", "served", "name"),
+    [
+        ([{"id": "a"}, {"id": "b"}], None, "a", "a"),
+        ([{"id": "a"}, {"id": "b", "root": "Qwen/Qwen3-8B"}], "b", "b", "Qwen/Qwen3-8B"),
+        ([{"id": "cap", "root": "/srv/models/Qwen3-8B", "max_model_len": 4096}], None, "cap", "Qwen3-8B"),
+        ([{"id": "a"}], "alias", "alias", "alias"),
+        ([{"id": "a", "root": None}, "odd"], "a", "a", "a"),
+    ],
+)
+def test_the_model_is_called_by_its_name_there_and_known_by_its_own(models, model, served, name):
+    with serve(lambda n, body: Answer(), models) as stub:
+        backend = made(stub.url, model=model)
+        backend.fuse([REQUEST])
+        backend.close()
+    assert stub.seen[0]["model"] == served
+    assert (backend.model.name, backend.model.hash) == (name, "")
+
+
+def test_a_server_without_models_needs_a_name():
+    with serve(lambda n, body: Answer(), []) as stub, pytest.raises(BackendError, match="names no model; set `model`"):
+        made(stub.url)
+
+
+def test_a_named_model_needs_no_server_to_begin_with():
+    backend = made(f"http://127.0.0.1:{unused_port()}/v1", model="m", retries=0)
+    (error,) = backend.fuse([REQUEST])
+    backend.close()
+    assert "after one try" in str(error)
 
 
 def test_the_key_is_read_from_the_environment_and_sent(monkeypatch):
@@ -132,19 +380,113 @@ def test_the_key_is_read_from_the_environment_and_sent(monkeypatch):
     assert stub.seen[0]["model"] == "mine"
 
 
-def test_mistakes_name_the_field():
+def test_a_password_in_the_address_is_sent_and_never_said():
+    with serve(lambda n, body: Answer(status=500)) as stub:
+        (error,) = fuse(stub.url.replace("://", "://me:s3cret@"), retries=0)
+    assert stub.headers[0]["authorization"] == "Basic bWU6czNjcmV0"
+    assert "s3cret" not in str(error)
+    with pytest.raises(ConfigError) as mistake:
+        made("ftp://me:s3cret@host/v1")
+    assert "s3cret" not in str(mistake.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "http://", "http://host:port/v1", "http://[::1/v1", "http://h:99999"]
+)
+def test_an_address_that_cannot_be_names_the_field(url):
     with pytest.raises(ConfigError, match="base_url"):
-        make_backend("openai", base_url="localhost:8000", model="m")
+        make_backend("openai", base_url=url, model="m")
+
+
+def test_a_key_that_is_not_there_names_the_field():
     with pytest.raises(ConfigError, match=r"api_key_env.*NO_SUCH_KEY"):
         make_backend("openai", api_key_env="NO_SUCH_KEY", model="m")
 
 
 def test_no_server_is_one_clear_error():
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    port = unused_port()
     with pytest.raises(BackendError, match=rf"127\.0\.0\.1:{port}/v1.*after 2 tries"):
         make_backend("openai", base_url=f"http://127.0.0.1:{port}/v1", retries=1)
+
+
+# Its life
+
+
+def test_it_works_inside_a_running_event_loop():
+    async def run(url: str) -> list:
+        return fuse(url, n=3)
+
+    with serve(lambda n, body: Answer()) as stub:
+        assert all(isinstance(r, Reply) for r in asyncio.run(run(stub.url)))
+
+
+def test_several_threads_share_one():
+    with serve(lambda n, body: Answer(own(body))) as stub:
+        backend, found = made(stub.url), {}
+        threads = [
+            threading.Thread(target=lambda k=k: found.update({k: backend.fuse(requests(40)[k * 10 : k * 10 + 10])}))
+            for k in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        backend.close()
+    assert [r.clip_id for k in range(4) for r in found[k]] == [r.clip_id for r in requests(40)]
+
+
+def test_closing_twice_and_asking_after():
+    with serve(lambda n, body: Answer()) as stub:
+        backend = made(stub.url)
+        assert backend.fuse([]) == []
+        backend.close()
+        backend.close()
+        (error,) = backend.fuse([REQUEST])
+    assert "closed" in str(error)
+
+
+def test_closing_under_way_answers_all():
+    with serve(lambda n, body: Answer(wait_s=1.0)) as stub:
+        backend = made(stub.url)
+        threading.Timer(0.2, backend.close).start()
+        errors = backend.fuse(requests(20))
+    assert {str(e) for e in errors} == {"the openai backend is closed"}
+
+
+def test_one_that_is_forgotten_leaves_no_thread():
+    with serve(lambda n, body: Answer()) as stub:
+        backend = made(stub.url)
+        backend.fuse([REQUEST])
+        del backend
+        gc.collect()
+        deadline = time.monotonic() + 5
+        while any(t.name == "captions" for t in threading.enumerate()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_a_translation_is_asked_for_by_the_same_rules():
+    chinese = '{"id": "0123abcd", "short": "一只猫。", "dense": "一只猫，光线温暖。"}'
+    with serve(lambda n, body: Answer(chinese.replace("0123abcd", "ffffffff")) if n == 0 else Answer(chinese)) as stub:
+        backend = made(stub.url)
+        (made_of,) = backend.translate([("0123abcd", "A cat.", "A cat in warm light.")])
+        backend.close()
+    assert (made_of.short, made_of.dense, made_of.tokens_in) == ("一只猫。", "一只猫，光线温暖。", 100)
+    assert stub.seen[0]["response_format"]["json_schema"]["schema"] == CHINESE
+    assert json.loads(stub.seen[0]["messages"][-1]["content"])["id"] == "0123abcd"
+
+
+def test_a_mistake_in_a_check_is_not_hidden():
+    question = Question("00000000", [{"role": "user", "content": "id: 00000000\n"}], {}, lambda raw: 1 / 0)
+    with serve(lambda n, body: Answer("x")) as stub:
+        backend = made(stub.url)
+        with pytest.raises(ExceptionGroup) as told:
+            backend.ask([question])
+        backend.close()
+    assert isinstance(told.value.exceptions[0], ZeroDivisionError)
+
+
+# Replies
 
 
 @pytest.mark.parametrize(

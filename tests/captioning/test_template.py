@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captioning.checker import Checker
-from captioning.phrases import article, be, count_word, joined, phrases
+from captioning.english import article, be, count_word, joined
+from captioning.phrases import phrases
 from captioning.statements import settle
 from captioning.template import DENSE_WORDS, SHORT_WORDS, capitalised, sayable, write
 from captioning.words import word_count
@@ -193,3 +194,59 @@ def test_any_mixture_of_statements_gives_a_supported_caption(mixture):
     for text in (written.short, written.dense):
         checked = Checker().check(text, statements)
         assert checked.ok, (text, [(c.kind, c.text) for c in checked.unsupported])
+
+
+@pytest.mark.parametrize(
+    ("noun", "with_article", "verb"),
+    [
+        ("pizza with cheese and tomatoes", "a pizza with cheese and tomatoes", "is"),
+        ("tools hanging on a wall", "tools hanging on a wall", "are"),
+        ("man and a horse", "a man and a horse", "are"),
+        ("glass bowl of apples", "a glass bowl of apples", "is"),
+        ("twelve sheep", "twelve sheep", "are"),
+        ("orange", "an orange", "is"),
+        ("sunlight in the sky", "a sunlight in the sky", "is"),
+    ],
+)
+def test_article_and_verb_go_by_the_head_of_a_noun_phrase(noun: str, with_article: str, verb: str) -> None:
+    assert (article(noun), be(noun)) == (with_article, verb)
+
+
+def test_a_thing_that_a_longer_phrase_names_is_not_said_again() -> None:
+    told = [
+        parse("captioner | subject | scene | shows | two people on a bench | 0.9"),
+        parse("count | count | picture | shows | two people | 0.9"),
+        parse("detector | subject | scene | shows | a bench | 0.8"),
+    ]
+    (phrase,) = phrases(told)
+    assert phrase.clause == "two people on a bench are visible"
+    assert set(phrase.statements) == set(told)
+
+
+@pytest.mark.parametrize(
+    ("value", "short"),
+    [
+        ("a kitchen", "A dog in a kitchen."),
+        ("a sandy beach", "A dog on a sandy beach."),
+        ("under water", "A dog under water."),
+        ("a river", "A dog with a river."),  # beside it, in it or before it: nobody said
+    ],
+)
+def test_a_setting_is_where_things_are(value: str, short: str) -> None:
+    told = [
+        parse("tags | subject | scene | shows | a dog | 0.9"),
+        parse(f"clip | setting | scene | shows | {value} | 0.9"),
+    ]
+    assert write(told).short == short
+
+
+@pytest.mark.parametrize(
+    ("value", "clause"),
+    [
+        ("playing football", "the scene shows playing football"),
+        ("a fox chases a rabbit", "a fox chases a rabbit"),
+        ("strong motion", "there is strong motion"),
+    ],
+)
+def test_an_action_is_said_as_english_says_it(value: str, clause: str) -> None:
+    assert [p.clause for p in phrases([parse(f"clip | action | scene | shows | {value} | 0.9")])] == [clause]

@@ -48,7 +48,7 @@ class People:
     """People and their poses."""
 
     name: ClassVar[str] = "people"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ROLES
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=300)

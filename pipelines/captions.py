@@ -15,7 +15,7 @@ from experts.base import Statement
 from media.errors import BackendError, ConfigError
 from pipelines import llm
 from pipelines.engine import Item, Part, RayEngine
-from pipelines.linting import lint_captions
+from pipelines.linting import lint_captions, lint_is_stale
 from pipelines.renewal import forget
 from pipelines.stages import Reader, still_id
 from pipelines.steps import Work, drive, kept
@@ -99,6 +99,10 @@ def caption(
     Stills come first, for their pseudo-videos say what they say. Then all captions of the dataset are compared
     (`pipelines.linting`). Raises ConfigError as the backend does, and for vllm without Ray.
     """
+    if config.backend == "vllm":
+        if not isinstance(work.engine, RayEngine):
+            raise ConfigError("backend: vllm runs inside Ray; take --engine ray, or `vllm serve` and --backend openai")
+        llm.vllm_processor(config)
     root = work.root
     todo = kept(root, selection)
     if again and (gone := forget(root, "captions", todo)):
@@ -121,7 +125,7 @@ def caption(
             title, numbered = "captions of the pseudo-videos", False
         items = [{"clip_id": clip_id} for clip_id in then]
         drive(work, Caption, kwargs, items, 64, "clips", title=title, numbered=numbered)
-    if todo:
+    if todo or lint_is_stale(root):
         lint_captions(root, work.run_id)
         root.remove(_JOURNAL)  # its answers are rows now
 
@@ -135,8 +139,6 @@ def _journal(work: Work, config: BackendConfig) -> str | None:
 
 def _by_vllm(work: Work, config: BackendConfig, kwargs: dict[str, Any], ids: Sequence[str], **show: Any) -> None:
     """Have vLLM answer for some 50,000 clips at a time, and the workers check what it wrote and write it down."""
-    if not isinstance(work.engine, RayEngine):
-        raise ConfigError("backend: vllm runs inside Ray; take --engine ray, or `vllm serve` and --backend openai")
     processor = llm.vllm_processor(config)
     reader = Reader(work.place)
     for start in range(0, len(ids), _PASS):

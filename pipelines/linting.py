@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from captioning.corpus import corpus_flags
 from dataset import Root
 from dataset.parts import serialise
 from dataset.schema import CAPTION_LINT, CAPTION_LINT_COLUMNS, arrow_schema
 
-__all__ = ["lint_captions"]
+__all__ = ["lint_captions", "lint_is_stale"]
 
 
 def lint_captions(root: Root, run_id: str) -> int:
@@ -28,6 +30,13 @@ def lint_captions(root: Root, run_id: str) -> int:
     columns = {"clip_id": clips, "flags": flags, "run_id": [run_id] * len(clips)}
     root.write_bytes(CAPTION_LINT, serialise(pa.table(columns, arrow_schema(CAPTION_LINT_COLUMNS))))
     return len(found)
+
+
+def lint_is_stale(root: Root) -> bool:
+    """Whether captions came or went since they were compared: a run may have been killed in between."""
+    content = root.read_bytes(CAPTION_LINT)
+    compared = 0 if content is None else pq.read_metadata(pa.BufferReader(content)).num_rows
+    return compared != root.read("captions", ["clip_id"], filter=pc.field("dense").is_valid()).num_rows
 
 
 def _captions(root: Root, clips: list[str]) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,5 @@
-"""Rows that are to be made again, let go: those of an expert's other model or version, and captions asked for anew.
+"""Rows that are to be made again, let go: those of an expert's other model or version or of a failure that may pass,
+and captions asked for anew.
 
 What is let go is lacking, and what is lacking is computed: the step that looks for missing rows needs to know no more.
 So there are never two rows for a clip, whenever a run is killed.
@@ -6,8 +7,10 @@ So there are never two rows for a clip, whenever a run is killed.
 
 from __future__ import annotations
 
+import builtins
+from collections import Counter
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,13 +21,19 @@ from dataset.parts import serialise
 
 __all__ = ["forget", "forget_stale"]
 
-_MADE_BY = ["clip_id", "version", "model", "model_hash"]
+_MADE_BY: Final = ["clip_id", "version", "model", "model_hash", "error"]
+_SYSTEM: Final = sorted(
+    name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, OSError)
+)
+_PASSING: Final = f"^(?:BackendError|OutOfMemoryError|AcceleratorError|MemoryError|{'|'.join(_SYSTEM)}):"
+"""Errors that say nothing of the clip: a server, a disk or a GPU failed, and may not the next time."""
 
 
 def forget_stale(root: Root, expert: str, profile: str) -> tuple[set[str], str | None]:
     """Remove the rows of an expert that it would not write today, and return the clips that still have one.
 
-    The second value says in one line what was removed and why; None where nothing was. Today's model is known without
+    Those are the rows of another version or model, and those whose error is a passing failure; other errors stay. The
+    second value says in one line what was removed and why; None where nothing was. Today's model is known without
     loading it; an expert that names no role (a server's, say) is compared by its version alone.
 
     Raises:
@@ -34,21 +43,26 @@ def forget_stale(root: Root, expert: str, profile: str) -> tuple[set[str], str |
 
     version = experts.expert_class(expert, profile).version
     model = experts.model_of(expert, profile)
+    model_hash = model.hash if model else None
     table = f"experts/{expert}"
     rows = root.read(table, _MADE_BY)
-    stale = pc.not_equal(rows["version"], version)
-    if model is not None:
-        stale = pc.or_(stale, pc.not_equal(pc.fill_null(rows["model_hash"], ""), model.hash))
+    other, failed = _made_by_another(rows, version, model_hash), _failed_in_passing(rows)
+    stale = pc.or_(other, failed)
     have = set(rows.filter(pc.invert(stale))["clip_id"].to_pylist())
-    old = rows.filter(stale).to_pylist()
-    if not old:
+    if not pc.any(stale).as_py():
         return have, None
     for part in root.parts(table):
-        _keep(root, f"{table}/{part}", version, model.hash if model else None)
-    now = _named(version, model.name if model else None, model.hash if model else None)
-    before = dict.fromkeys(_named(row["version"], row["model"], row["model_hash"]) for row in old)
-    count = "1 row" if len(old) == 1 else f"{len(old)} rows"
-    return have, f"expert {expert}: {count} of {', '.join(before)} to be computed again, by {now}"
+        _keep(root, f"{table}/{part}", version, model_hash)
+    old, again = rows.filter(other).to_pylist(), rows.filter(pc.and_not(failed, other))["error"].to_pylist()
+    said = []
+    if old:
+        before = dict.fromkeys(_named(row["version"], row["model"], row["model_hash"]) for row in old)
+        said.append(f"{_counted(len(old))} of {', '.join(before)}")
+    if again:
+        kinds = Counter(error.partition(":")[0] for error in again)
+        said.append(f"{_counted(len(again))} that failed in passing ({', '.join(kinds)})")
+    now = _named(version, model.name if model else None, model_hash)
+    return have, f"expert {expert}: {' and '.join(said)} to be computed again, by {now}"
 
 
 def forget(root: Root, table: str, clip_ids: Collection[str]) -> int:
@@ -61,15 +75,24 @@ def forget(root: Root, table: str, clip_ids: Collection[str]) -> int:
 
 
 def _keep(root: Root, part: str, version: str, model_hash: str | None) -> None:
-    """Keep of one part only what this version and model made."""
+    """Keep of one part only what this version and model made, and did not fail in passing at."""
+    _rewrite(
+        root,
+        part,
+        lambda rows: pc.invert(pc.or_(_made_by_another(rows, version, model_hash), _failed_in_passing(rows))),
+    )
 
-    def current(content: pa.Table) -> pa.ChunkedArray:
-        same = pc.equal(content["version"], version)
-        if model_hash is None:
-            return same
-        return pc.and_(same, pc.equal(pc.fill_null(content["model_hash"], ""), model_hash))
 
-    _rewrite(root, part, current)
+def _made_by_another(rows: pa.Table, version: str, model_hash: str | None) -> pa.ChunkedArray:
+    """Return, for each row, whether another version or model made it; no model is compared where there is none."""
+    other = pc.not_equal(rows["version"], version)
+    if model_hash is None:
+        return other
+    return pc.or_(other, pc.not_equal(pc.fill_null(rows["model_hash"], ""), model_hash))
+
+
+def _failed_in_passing(rows: pa.Table) -> pa.ChunkedArray:
+    return pc.match_substring_regex(pc.fill_null(rows["error"], ""), _PASSING)
 
 
 def _rewrite(root: Root, part: str, wanted: Callable[[pa.Table], pa.ChunkedArray]) -> None:
@@ -89,3 +112,7 @@ def _rewrite(root: Root, part: str, wanted: Callable[[pa.Table], pa.ChunkedArray
 
 def _named(version: Any, model: Any, model_hash: Any) -> str:
     return f"version {version}" if model is None else f"{model} ({model_hash}, version {version})"
+
+
+def _counted(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"

@@ -36,7 +36,7 @@ def lint_is_stale(root: Root) -> bool:
     """Whether captions came or went since they were compared: a run may have been killed in between."""
     content = root.read_bytes(CAPTION_LINT)
     compared = 0 if content is None else pq.read_metadata(pa.BufferReader(content)).num_rows
-    return compared != root.read("captions", ["clip_id"], filter=pc.field("dense").is_valid()).num_rows
+    return bool(compared != root.read("captions", ["clip_id"], filter=pc.field("dense").is_valid()).num_rows)
 
 
 def _captions(root: Root, clips: list[str]) -> Iterator[dict[str, Any]]:

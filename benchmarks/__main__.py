@@ -12,6 +12,7 @@ import benchmarks
 
 NOT_BENCHMARKS = {
     "__main__", "caption_gallery", "caption_worlds", "common", "films", "matching", "passes", "peers", "splices",
+    "vllm_check",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import importlib.util
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from captioning.asking import Answer, Question
@@ -25,13 +26,14 @@ Progress = Callable[[int, int], None]
 _CONTEXT_TOKENS = 4096
 _MAX_TOKENS = 768
 _BATCH = 64
+_TEMPERATURE_AGAIN = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class Processor:
     """A processor's config for Ray Data, and how rows go in and come out of it.
 
-    `prepare` makes of a row `{n, chat, schema, seed}`, chat and schema as JSON, what the processor's first stage
+    `prepare` makes of a row `{n, chat, schema, seed, attempt}`, chat and schema as JSON, what the processor's first stage
     wants; `read` makes of what comes out `{n, raw, tokens_in, tokens_out}`. A row that failed has
     `__inference_error__` instead.
     """
@@ -61,18 +63,39 @@ def _vllm(config: BackendConfig) -> Processor:
             "max_model_len": max(_CONTEXT_TOKENS, config.context),
             "enable_prefix_caching": True,  # the rules and the worked example are the same in every chat
             "enable_chunked_prefill": True,
+            **({} if _has_gpu() else {"dtype": "float32", "enforce_eager": True}),
         },
         concurrency=config.replicas,
         batch_size=_BATCH,
         should_continue_on_error=True,
+        **_place(),
     )
 
     def prepare(row: Row) -> Row:
-        guide = {"json": json.loads(row["schema"])}
-        sampling = {"max_tokens": most, "temperature": 0.0, "seed": row["seed"], "structured_outputs": guide}
+        again = row["attempt"] > 0  # greedy, it would say the same; and what was cut short needs room
+        sampling = {
+            "max_tokens": most * (1 + again),
+            "temperature": _TEMPERATURE_AGAIN if again else 0.0,
+            "seed": row["seed"],
+            "structured_outputs": {"json": json.loads(row["schema"])},
+        }
         return {"n": row["n"], "messages": json.loads(row["chat"]), "sampling_params": sampling}
 
     return Processor(made, prepare, _read_vllm)
+
+
+def _has_gpu() -> bool:
+    """Whether the cluster has one; asked of Ray where it runs, else of this machine."""
+    import ray
+
+    return bool(ray.is_initialized() and ray.cluster_resources().get("GPU")) or Path("/dev/nvidia0").exists()
+
+
+def _place() -> dict[str, Any]:
+    """Return what an engine without a GPU wants of Ray: cores, and no metrics, which hang there."""
+    if _has_gpu():
+        return {}
+    return {"placement_group_config": {"bundle_per_worker": {"CPU": 1}}, "log_engine_metrics": False}
 
 
 def _read_vllm(row: Row) -> Row:
@@ -92,7 +115,7 @@ def answer_all(
     spent: dict[int, tuple[int, int]] = {}
     left = list(range(len(questions)))
     for attempt in range(retries + 1):
-        for n, row in _run(questions, left, processor, seed + attempt):
+        for n, row in _run(questions, left, processor, seed, attempt):
             answers[n] = _checked(questions[n], row, spent, n, attempt + 1)
             if progress is not None and isinstance(answers[n], Answer):
                 progress(sum(isinstance(a, Answer) for a in answers.values()), len(questions))
@@ -118,14 +141,15 @@ def _checked(
 
 
 def _run(
-    questions: Sequence[Question], left: Sequence[int], processor: Processor, seed: int
+    questions: Sequence[Question], left: Sequence[int], processor: Processor, seed: int, attempt: int
 ) -> Iterator[tuple[int, Row]]:
     """Yield each row that comes back with the number of its question, in whatever order they come."""
     import ray.data
     from ray.data.llm import build_processor
 
+    same = {"seed": seed + attempt, "attempt": attempt}
     rows = [
-        {"n": n, "chat": json.dumps(list(questions[n].chat)), "schema": json.dumps(questions[n].schema), "seed": seed}
+        {"n": n, "chat": json.dumps(list(questions[n].chat)), "schema": json.dumps(questions[n].schema), **same}
         for n in left
     ]
     through = build_processor(processor.config, preprocess=processor.prepare, postprocess=processor.read)

@@ -88,10 +88,13 @@ def test_vllm_is_configured_as_ray_wants_it() -> None:
     assert processor.config.model_source == "Qwen/Qwen2.5-7B-Instruct"
     assert processor.config.engine_kwargs["tensor_parallel_size"] == 4
     assert processor.config.should_continue_on_error
-    row = processor.prepare({"n": 3, "chat": '[{"role": "user", "content": "x"}]', "schema": "{}", "seed": 7})
+    asked = {"n": 3, "chat": '[{"role": "user", "content": "x"}]', "schema": "{}", "seed": 7}
+    row = processor.prepare({**asked, "attempt": 0})
     assert row["messages"] == [{"role": "user", "content": "x"}]
     assert row["sampling_params"]["structured_outputs"] == {"json": {}}
     assert (row["sampling_params"]["seed"], row["sampling_params"]["temperature"]) == (7, 0.0)
+    again = processor.prepare({**asked, "attempt": 1})["sampling_params"]
+    assert (again["max_tokens"], again["temperature"]) == (2 * row["sampling_params"]["max_tokens"], 0.4)
     out = {"n": 3, "generated_text": "{}", "num_input_tokens": 9, "num_generated_tokens": 2, "prompt": "x"}
     assert processor.read(out) == {"n": 3, "raw": "{}", "tokens_in": 9, "tokens_out": 2}
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+import unittest.mock
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.common import main, measure
 
-__all__ = ["Timing", "experts", "time_expert"]
+if TYPE_CHECKING:
+    from media import Frame
+
+__all__ = ["Timing", "experts", "time_control", "time_expert"]
 
 _HEIGHT: Final = 360
 _WARM: Final = 1
@@ -29,9 +34,9 @@ _MEASURED: Final = {"camera_motion": "pan left", "camera_confidence": 0.9, "came
 class Timing:
     """What one expert took in a process of its own, on one thread, or on an accelerator.
 
-    `pictures` are those that it looked at: keyframes, or all frames; of an expert that reads measured columns alone,
-    clips. `peak_mb` is by how much its largest resident memory exceeds what the process had before the expert;
-    `gpu_peak_mb` is what torch had allocated there.
+    `pictures` are those that it looked at: keyframes, or the frames that it read; of an expert that reads measured
+    columns alone, clips. `peak_mb` is by how much its largest resident memory exceeds what the process had before the
+    expert; `gpu_peak_mb` is what torch had allocated there.
     """
 
     device: str
@@ -43,7 +48,7 @@ class Timing:
 
 
 def experts(quick: bool) -> Mapping[str, Any]:
-    """Time every expert of the embedded profile on one thread of this machine, and those that want a GPU on one.
+    """Time every expert of the embedded profile and every control on one thread, and those that want a GPU on one.
 
     Then run `rushes curate` with the whole embedded profile over a film of 60 s, which the pass has measured already,
     with 2 workers. Quick: fewer clips for each expert, and a video of 10 s, measured by the pass in the same command.
@@ -54,6 +59,8 @@ def experts(quick: bool) -> Mapping[str, Any]:
     figures: dict[str, Any] = {}
     for name in registry.EMBEDDED:
         figures |= _figures(name, _alone(name, "embedded", _CLIPS[quick]))
+    for name in registry.CONTROLS:
+        figures |= _figures(name, _alone(name, "embedded", _CLIPS[quick], time_control))
     figures |= _accelerated(_CLIPS[quick], weights.load_profile("standard").name)
     return {**figures, **_whole_profile(quick)}
 
@@ -70,11 +77,30 @@ def _figures(name: str, timing: Timing) -> dict[str, Any]:
     }
 
 
-def _alone(name: str, profile: str, clips: int) -> Timing:
-    """Time an expert in a process of its own, so that its memory is its own."""
+def _alone(name: str, profile: str, clips: int, how: Callable[[str, str, int], Timing] | None = None) -> Timing:
+    """Time an expert in a process of its own, so that its memory is its own; `how` is `time_expert` unless given."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        timing: Timing = pool.apply(time_expert, (name, profile, clips))
+        timing: Timing = pool.apply(how or time_expert, (name, profile, clips))
     return timing
+
+
+def time_control(name: str, profile: str, clips: int) -> Timing:
+    """Load an expert of CONTROLS, let it draw one clip's keyframes unmeasured and then those of `clips` others."""
+    import experts as registry
+
+    warm, views = _views(_WARM, 0), _views(clips, _WARM)
+    before = _resident_mb("VmRSS")
+    started = time.perf_counter()
+    control = registry.load_control(name, profile)
+    load_s = time.perf_counter() - started
+    for view in warm:
+        control.control(view)
+    started = time.perf_counter()
+    for view in views:
+        control.control(view)
+    seconds = time.perf_counter() - started
+    pictures = sum(len(view.frames) for view in views)
+    return Timing("cpu", load_s, seconds, pictures, _resident_mb("VmHWM") - before)
 
 
 def time_expert(name: str, profile: str, clips: int) -> Timing:
@@ -89,18 +115,47 @@ def time_expert(name: str, profile: str, clips: int) -> Timing:
     load_s = time.perf_counter() - started
     run(expert, warm, run_id="warm")
     started = time.perf_counter()
-    rows = run(expert, views, run_id="timed")
+    with _frames_read() as read:
+        rows = run(expert, views, run_id="timed")
     seconds = time.perf_counter() - started
     if failed := [row["error"] for row in rows if row["error"]]:
         raise SystemExit(f"expert {name} failed: {failed[0]}")
-    seen = {"keyframes": sum(len(view.frames) for view in views), "row": len(views)}
-    pictures = seen.get(expert.needs) or sum(view.end_frame - view.first_frame for view in views)
-    timing = Timing("cpu", load_s, seconds, pictures, _resident_mb("VmHWM") - before)
+    seen = {"keyframes": sum(len(view.frames) for view in views), "row": len(views), "frames": read[0]}
+    timing = Timing("cpu", load_s, seconds, seen[expert.needs], _resident_mb("VmHWM") - before)
     if not registry.needs_gpu(profile, [name]):
         return timing
     import torch
 
     return dataclasses.replace(timing, device="cuda", gpu_peak_mb=torch.cuda.max_memory_allocated() / 2**20)
+
+
+class _Counted:
+    """A frame of a video that counts in `read` when it is turned into a picture."""
+
+    def __init__(self, frame: Frame, read: list[int]) -> None:
+        self._frame, self._read = frame, read
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._frame, name)
+
+    def rgb(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the picture."""
+        self._read[0] += 1
+        return self._frame.rgb(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def _frames_read() -> Iterator[list[int]]:
+    """Yield a list whose one number is how many frames of videos have been turned into pictures in the block."""
+    import media
+
+    read, read_span = [0], media.read_span
+
+    def counted(*args: Any, **kwargs: Any) -> Iterator[_Counted]:
+        return (_Counted(frame, read) for frame in read_span(*args, **kwargs))
+
+    with unittest.mock.patch.object(media, "read_span", counted):
+        yield read
 
 
 def _views(count: int, skip: int) -> list[Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -28,7 +28,17 @@ from dataset import Root, connect, schema_of
 from dataset.catalogue import DEFAULT_SELECTION, RULES_KEY, query_on
 from media.errors import QueryError, RuleError
 
-__all__ = ["Funnel", "FunnelRow", "Rules", "default_rules", "load_rules", "select", "what_if"]
+__all__ = [
+    "Funnel",
+    "FunnelRow",
+    "Rules",
+    "default_rules",
+    "funnel_of",
+    "load_rules",
+    "outcomes",
+    "select",
+    "what_if",
+]
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -100,8 +110,7 @@ def what_if(root: Root, rules: Rules) -> Funnel:
     """
     connection = connect(root)
     try:
-        _, passed, null = _verdicts(connection, rules, ids=False)
-        return _funnel(rules, passed, null)
+        return funnel_of(rules, *outcomes(connection, list(rules.predicates.items()), rules.origin))
     finally:
         connection.close()
 
@@ -113,15 +122,14 @@ def select(root: Root, rules: Rules, name: str = DEFAULT_SELECTION, *, run_id: s
     """
     connection = connect(root)
     try:
-        ids, passed, null = _verdicts(connection, rules)
-        assert ids is not None
+        ids, passed, null = _verdicts(connection, list(rules.predicates.items()), rules.origin)
         in_order = query_on(connection, "SELECT clip_id FROM clips").column("clip_id")
         if not ids.equals(in_order):  # a join gives rows in any order; what is written has that of the clips
             order = pc.index_in(in_order, value_set=ids)
             ids, passed, null = in_order, passed[:, order], null[:, order]
     finally:
         connection.close()
-    funnel = _funnel(rules, passed, null)
+    funnel = funnel_of(rules, passed, null, np.ones(len(ids), np.int64))
     described = json.dumps([[row.rule, row.predicate, row.rejected_null] for row in funnel.rows])
     schema = schema_of(f"selections/{name}").with_metadata({RULES_KEY: described})
     columns = {
@@ -155,29 +163,65 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def outcomes(
+    connection: duckdb.DuckDBPyConnection, named: Sequence[tuple[str, str]], origin: str
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Return the outcomes that occur, and how many clips have each.
+
+    The first two are bool[rules, outcomes]: where a rule passes, and where its value is null. The clips are counted
+    in DuckDB, so that nothing is held for each. `named` are rules, each a name and a predicate; `origin` says where
+    they come from. Raises RuleError as `what_if`.
+    """
+    columns = _columns(connection, named, origin)
+    found = _judged(
+        connection, named, origin, f"SELECT *, count(*) AS clips FROM (SELECT {columns} FROM wide) GROUP BY ALL"
+    )
+    clips = found.column("clips").to_numpy().astype(np.int64)
+    return *_values(found, named, origin, int(clips.sum()), connection), clips
+
+
 def _verdicts(
-    connection: duckdb.DuckDBPyConnection, rules: Rules, *, ids: bool = True
-) -> tuple[pa.ChunkedArray | None, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Return the clips' ids, if asked; and, as bool[rules, clips], where a rule passes and where its value is null."""
-    for name, predicate in rules.predicates.items():
-        _bind(connection, rules.origin, name, predicate)
-    total = query_on(connection, "SELECT count(*) AS n FROM clips").column("n")[0].as_py()
-    columns = [f"(\n{predicate}\n) AS rule_{index}" for index, predicate in enumerate(rules.predicates.values())]
+    connection: duckdb.DuckDBPyConnection, named: Sequence[tuple[str, str]], origin: str
+) -> tuple[pa.ChunkedArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return the clips' ids and, as bool[rules, clips], where a rule passes and where its value is null."""
+    columns = _columns(connection, named, origin)
+    found = _judged(connection, named, origin, f"SELECT clip_id, {columns} FROM wide")
+    return found.column("clip_id"), *_values(found, named, origin, found.num_rows, connection)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, named: Sequence[tuple[str, str]], origin: str) -> str:
+    """Return the rules, each of them checked alone, as the columns rule_0, rule_1 ... of a SELECT."""
+    for name, predicate in named:
+        _bind(connection, origin, name, predicate)
+    return ", ".join(f"(\n{predicate}\n) AS rule_{index}" for index, (_, predicate) in enumerate(named))
+
+
+def _judged(connection: duckdb.DuckDBPyConnection, named: Sequence[tuple[str, str]], origin: str, sql: str) -> pa.Table:
     try:
-        found = query_on(connection, f"SELECT {', '.join(['clip_id'] * ids + columns)} FROM wide")
+        return query_on(connection, sql)
     except QueryError:
-        _blame(connection, rules)
+        _blame(connection, named, origin)
         raise
-    if found.num_rows != total:
-        _blame(connection, rules)
-        raise RuleError(f"{rules.origin}: a rule gives one value for a clip; together these give other numbers of them")
-    passed = np.empty((len(columns), total), np.bool_)
+
+
+def _values(
+    found: pa.Table,
+    named: Sequence[tuple[str, str]],
+    origin: str,
+    judged: int,
+    connection: duckdb.DuckDBPyConnection,
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return, as bool[rules, rows of `found`], where a rule passes and where it is null; `judged` clips are in it."""
+    if judged != query_on(connection, "SELECT count(*) AS n FROM clips").column("n")[0].as_py():
+        _blame(connection, named, origin)
+        raise RuleError(f"{origin}: a rule gives one value for a clip; together these give other numbers of them")
+    passed = np.empty((len(named), found.num_rows), np.bool_)
     null = np.empty_like(passed)
-    for index in range(len(columns)):
+    for index in range(len(named)):
         values = found.column(f"rule_{index}")
         null[index] = values.is_null().to_numpy()
         passed[index] = values.fill_null(False).to_numpy()
-    return found.column("clip_id") if ids else None, passed, null
+    return passed, null
 
 
 def _bind(connection: duckdb.DuckDBPyConnection, origin: str, name: str, predicate: str) -> None:
@@ -196,26 +240,35 @@ def _bind(connection: duckdb.DuckDBPyConnection, origin: str, name: str, predica
         raise RuleError(f"{where}: a rule is true or false; `{predicate.strip()}` is of type {kind}: compare it")
 
 
-def _blame(connection: duckdb.DuckDBPyConnection, rules: Rules) -> None:
+def _blame(connection: duckdb.DuckDBPyConnection, named: Sequence[tuple[str, str]], origin: str) -> None:
     """Raise RuleError for the first rule that does not give one value for each clip, if there is one."""
     total = query_on(connection, "SELECT count(*) AS n FROM clips").column("n")[0].as_py()
-    for name, predicate in rules.predicates.items():
+    for name, predicate in named:
         try:
             rows = query_on(connection, f"SELECT clip_id, (\n{predicate}\n) AS verdict FROM wide").num_rows
         except QueryError as error:
-            raise RuleError(f"{rules.origin}: rule {name}: {error}") from error
+            raise RuleError(f"{origin}: rule {name}: {error}") from error
         if rows != total:
-            raise RuleError(f"{rules.origin}: rule {name} gives {rows} values for {total} clips: no unnest in a rule")
+            raise RuleError(f"{origin}: rule {name} gives {rows} values for {total} clips: no unnest in a rule")
 
 
-def _funnel(rules: Rules, passed: npt.NDArray[np.bool_], null: npt.NDArray[np.bool_]) -> Funnel:
+def funnel_of(
+    rules: Rules, passed: npt.NDArray[np.bool_], null: npt.NDArray[np.bool_], clips: npt.NDArray[np.int64]
+) -> Funnel:
+    """Return what `rules` do, counted from what `outcomes` gives."""
     failed = ~passed
     once = failed.sum(axis=0) == 1
     rows = tuple(
-        FunnelRow(name, predicate.strip(), int(failed[i].sum()), int((failed[i] & once).sum()), int(null[i].sum()))
+        FunnelRow(
+            name,
+            predicate.strip(),
+            int(clips[failed[i]].sum()),
+            int(clips[failed[i] & once].sum()),
+            int(clips[null[i]].sum()),
+        )
         for i, (name, predicate) in enumerate(rules.predicates.items())
     )
-    return Funnel(total=passed.shape[1], kept=int(passed.all(axis=0).sum()), rows=rows)
+    return Funnel(total=int(clips.sum()), kept=int(clips[passed.all(axis=0)].sum()), rows=rows)
 
 
 def _names(failed: npt.NDArray[np.bool_], names: list[str]) -> pa.ListArray:

@@ -4,10 +4,10 @@ Tables are Arrow datasets registered as views, so DuckDB reads only the columns 
 a local disk or an object store, and needs no extension. Once the views are made the connection is locked: it
 cannot open a file, load an extension, or change a setting back.
 
-Views: `videos`, `clips`, `captions`, `shards`, `selections`, `grades`, `runs`, one `expert_<name>` for each expert,
-`caption_lint` (what the captions share with each other), `rejects` (a row per clip and rule that rejected it),
-`funnel` (a row per rule), and `wide` (a row per clip: the clip, its caption, its verdict in the selection named
-`default`, and every expert). They exist, empty, when the tables do not.
+Views: `videos`, `clips`, `captions`, `shards`, `selections`, `duplicates`, `balance`, `grades`, `runs`, one
+`expert_<name>` for each expert, `caption_lint` (what the captions share with each other), `rejects` (a row per clip
+and rule that rejected it), `funnel` (a row per rule), and `wide` (a row per clip: the clip, its caption, its verdict
+in the selection named `default`, and every expert). They exist, empty, when the tables do not.
 """
 
 from __future__ import annotations
@@ -39,14 +39,17 @@ DEFAULT_SELECTION: Final = "default"
 RULES_KEY: Final = b"rules"
 """Where a selection's part keeps its rules: in the schema's metadata, a JSON list of [name, predicate, nulls]."""
 
-_SETS: Final = {"shards": "shard_set", "uncut": "shard_set", "selections": "selection", "grades": "grade_set"}
+_SETS: Final = {"shards": "shard_set", "uncut": "shard_set", "selections": "selection",
+                "duplicates": "duplicate_set", "balance": "balance_set", "grades": "grade_set"}  # fmt: skip
 _LOCK: Final = (
+    "SET enable_progress_bar = false",
     "SET python_enable_replacements = false",
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
+_READING: Final = frozenset({"SELECT", "EXPLAIN"})
 _UNREADABLE: Final = re.compile(r"reading the stream registered as '.*' failed")
 _RULES: Final = pa.schema(
     {"selection": pa.string(), "position": pa.int32(), "rule": pa.string(), "predicate": pa.string(),
@@ -113,8 +116,8 @@ def query_on(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
         statements = connection.extract_statements(sql)
         if len(statements) != 1:
             raise QueryError(f"a query is one statement; this has {len(statements)}")
-        if statements[0].type not in {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}:
-            kind = str(statements[0].type).rpartition(".")[2]
+        kind = _kind(statements[0])
+        if kind not in _READING:
             raise QueryError(f"a query only reads: SELECT, DESCRIBE, SHOW or EXPLAIN, not {kind}")
         with _trimmed_wide(connection, sql, columns):
             return connection.sql(sql).to_arrow_table()
@@ -123,6 +126,13 @@ def query_on(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
             said = " ".join(str(error).split())
             raise CorruptionError(f"the dataset is damaged; `rushes verify` says where. {said}") from error
         raise QueryError(explain(error, (name for names in columns.values() for name in names), columns)) from error
+
+
+def _kind(statement: duckdb.Statement) -> str:
+    try:
+        return str(statement.type).rpartition(".")[2]
+    except ValueError:  # DuckDB has kinds of statements that its Python enumeration has no name for
+        return "this statement"
 
 
 @contextmanager

@@ -40,6 +40,7 @@ _CLOSED: Final[dict[str, dict[str, set[str | None]]]] = {
     "videos": {"status": {"ok", "quarantined"}, "media": {"video", "image"}},
     "clips": {"kind": {*KINDS}},
     "captions": {"outcome": {"ok", "repaired", "template", "blocked", "error"}},
+    "duplicates": {"kind": {"exact", "near", "semantic"}},
     "shards": {"kind": {*KINDS}, "cut": {"copy", "exact", "reference", None}},
 }
 
@@ -171,7 +172,7 @@ def _rows(table: str, rows: Sequence[Mapping[str, Any]], known: _Known, seen: se
             yield from _span(table, row)
             if row["video_id"] not in known.videos:
                 yield Problem(table, name, "orphan", f"there is no source {row['video_id']} in videos")
-        if base in {"captions", "experts", "selections", "shards", "uncut"} and name not in known.clips:
+        if base not in {"videos", "clips", "grades"} and name not in known.clips:
             yield Problem(table, name, "orphan", f"there is no clip {name} in clips")
 
 

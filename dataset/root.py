@@ -36,7 +36,7 @@ MARKER: Final = "dataset.json"
 SCRATCH: Final = "scratch"
 """The folder for what one stage hands to the next; nothing below it is part of the dataset."""
 
-GROUPS: Final = ("experts", "selections", "shards", "uncut", "grades")
+GROUPS: Final = ("experts", "selections", "duplicates", "balance", "shards", "uncut", "grades")
 """Tables that come in named sets: `experts/<name>`, `shards/<name>` ..."""
 
 _LAYOUT: Final = 1

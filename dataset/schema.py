@@ -290,6 +290,32 @@ _SELECTIONS = (
     _RUN,
 )
 
+_DUPLICATES = (
+    Column("clip_id", _str, "the clip; a row for each that has a duplicate", nullable=False),
+    Column("cluster_id", _str, "64-bit BLAKE2b, hex, of the ids of the cluster's clips", nullable=False),
+    Column("kind", _str, "exact | near | semantic; of a representative, the strongest in its cluster", nullable=False),
+    Column("representative", _bool, "whether it is the best of its cluster, to be kept", nullable=False),
+    Column("representative_id", _str, "the best clip of its cluster: the one it is a duplicate of", nullable=False),
+    Column(
+        "distance",
+        _f32,
+        "from the representative; near: bits of 64, mean over the keyframes that match; semantic: 1 - cosine; exact: "
+        "the share of the shorter clip that is not in the other; null for the representative",
+    ),
+    Column("reason", _str, "what is alike; of a representative, why it is the best", nullable=False),
+    _RUN,
+)
+
+_BALANCE = (
+    Column("clip_id", _str, "the clip; a row for each that was weighed", nullable=False),
+    Column("concept", _i32, "the cluster it is in, by what it shows; 0 is the largest, null where nothing tells"),
+    Column("concept_name", _str, "the words that set this concept apart from the others"),
+    Column("motion_tier", _str, "none | gentle | clear | strong, by how much moves; else unmeasured", nullable=False),
+    Column("camera", _str, "static | pan | tilt | zoom | roll | handheld; else unmeasured", nullable=False),
+    Column("weight", _f32, "how often to draw it, against 1 in the mean, for groups to be even", nullable=False),
+    _RUN,
+)
+
 _SHARDS = (
     Column("clip_id", _str, "the clip", nullable=False),
     Column("video_id", _str, "the source", nullable=False),
@@ -336,6 +362,8 @@ BASE_TABLES: Final[dict[str, tuple[Column, ...]]] = {
     "clips": _CLIPS,
     "captions": _CAPTIONS,
     "selections": _SELECTIONS,
+    "duplicates": _DUPLICATES,
+    "balance": _BALANCE,
     "shards": _SHARDS,
     "uncut": _UNCUT,
 }

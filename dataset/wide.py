@@ -65,19 +65,34 @@ def wide_columns(schemas: Mapping[str, pa.Schema]) -> list[WideColumn]:
 def wide_sql(schemas: Mapping[str, pa.Schema], selection: str, views: Collection[str] | None = None) -> str:
     """Return the statement that makes `wide`, with the verdicts of `selection`.
 
-    Each table is grouped by its key before it is joined, so a clip is one row whatever the other tables hold. Only
-    `views` are joined, if given: the view then lacks the columns of the others.
+    Each table is grouped by its key before it is joined, so a clip is one row whatever the other tables hold. Ids are
+    grouped and joined by two hashes of 64 bits, which are a fraction of their text; that two clips share both is as
+    likely as that two files share an id. Only `views` are joined, if given: the view then lacks the columns of the
+    others.
     """
     columns = [c for c in wide_columns(schemas) if views is None or c.view == "clips" or c.view in views]
+    joined = list(dict.fromkeys(column.view for column in columns if column.view != "clips"))
+    keys = {view: "video_id" if view == "videos" else "clip_id" for view in joined}
+    hashes = ", ".join(_hashes(key) for key in dict.fromkeys(keys.values()))
     joins = []
-    for view in dict.fromkeys(column.view for column in columns if column.view != "clips"):
-        key = "video_id" if view == "videos" else "clip_id"
+    for view, key in keys.items():
         where = f" WHERE selection = '{selection}'" if view == "selections" else ""
         firsts = ", ".join(f"first({_name(c.column)}) AS {_name(c.column)}" for c in columns if c.view == view)
-        grouped = f"SELECT {key}, {firsts} FROM {_name(view)}{where} GROUP BY {key}"
-        joins.append(f"LEFT JOIN ({grouped}) AS {_name(view)} ON {_name(view)}.{key} = clips.{key}")
+        names = " AND ".join(f"{_name(view)}.{name} = clips.{name}" for name in _hash_names(key))
+        grouped = f"SELECT {_hashes(key)}, {firsts} FROM {_name(view)}{where} GROUP BY {', '.join(_hash_names(key))}"
+        joins.append(f"LEFT JOIN ({grouped}) AS {_name(view)} ON {names}")
+    clips = f"(SELECT *, {hashes} FROM clips) AS clips" if joins else "clips"
     shown = ", ".join(f"{_name(column.view)}.{_name(column.column)} AS {_name(column.name)}" for column in columns)
-    return f"CREATE OR REPLACE VIEW wide AS SELECT {shown} FROM clips {' '.join(joins)}"
+    return f"CREATE OR REPLACE VIEW wide AS SELECT {shown} FROM {clips} {' '.join(joins)}"
+
+
+def _hash_names(key: str) -> tuple[str, str]:
+    return f"hash_of_{key}", f"hash_of_reversed_{key}"
+
+
+def _hashes(key: str) -> str:
+    forward, backward = _hash_names(key)
+    return f"hash({key}) AS {forward}, hash('.' || {key}) AS {backward}"
 
 
 def views_needed(tree: Any, columns: Collection[WideColumn]) -> set[str] | None:

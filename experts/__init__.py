@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         STANDARD,
         clip_views,
         columns,
+        error_row,
         expert_class,
         load,
         load_control,
@@ -67,6 +68,7 @@ __all__ = [
     "Statement",
     "clip_views",
     "columns",
+    "error_row",
     "expert_class",
     "load",
     "load_control",
@@ -81,8 +83,8 @@ __all__ = [
 ]
 
 _REGISTRY: Final = {
-    "CONTROLS", "EMBEDDED", "STANDARD", "clip_views", "columns", "expert_class", "load", "load_control", "model_of",
-    "names", "needs_gpu", "require_gpu", "resources", "run", "schema",
+    "CONTROLS", "EMBEDDED", "STANDARD", "clip_views", "columns", "error_row", "expert_class", "load", "load_control",
+    "model_of", "names", "needs_gpu", "require_gpu", "resources", "run", "schema",
 }  # fmt: skip
 
 

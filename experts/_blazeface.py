@@ -9,7 +9,6 @@ a centre, a size and six landmarks relative to the anchor, in input pixels, and 
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy.typing as npt
 from experts import weights
 from experts._memo import FrameMemo, frozen
 from experts._quiet import quiet_stderr
-from experts.base import ModelRef, Rgb
+from experts.base import Rgb
 
 __all__ = ["LANDMARKS", "Face", "FaceDetector", "face_detector"]
 
@@ -85,8 +84,7 @@ class FaceDetector:
     def __init__(self, profile: str, override: Mapping[str, str | Path], threads: int) -> None:
         short = weights.resolve("faces", profile, override)
         full = weights.resolve("faces_small", profile, override)
-        joint = hashlib.sha256((short.ref.hash + full.ref.hash).encode()).hexdigest()[:12]
-        self.model = ModelRef(f"{short.ref.name}+{full.ref.name}", joint, short.ref.license)
+        self.model = weights.joint(short.ref, full.ref)
         self._short, self._full = _Network(short.path, _SHORT, threads), _Network(full.path, _FULL, threads)
         self._memo: FrameMemo[tuple[Face, ...]] = FrameMemo()
 

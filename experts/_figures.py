@@ -6,7 +6,6 @@ A face and a body are one figure when the face's centre lies within a face's wid
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from experts import _pose, weights
 from experts._blazeface import Face, face_detector
 from experts._memo import frozen
 from experts._pose import Person, pose_model
-from experts.base import ModelRef, Rgb
+from experts.base import Rgb
 
 __all__ = ["ROLES", "Figure", "FigureFinder", "figure_finder", "paired", "stature"]
 
@@ -68,9 +67,7 @@ class FigureFinder:
     """The networks of faces and of bodies, shared with the experts of each."""
 
     def __init__(self, profile: str, override: Mapping[str, str | Path], threads: int) -> None:
-        refs = [weights.resolve(role, profile, override).ref for role in ROLES]
-        joint = hashlib.sha256("".join(ref.hash for ref in refs).encode()).hexdigest()[:12]
-        self.model = ModelRef("+".join(ref.name for ref in refs), joint, refs[-1].license)
+        self.model = weights.joint(*(weights.resolve(role, profile, override).ref for role in ROLES))
         self._faces = face_detector(profile, override, threads)
         self._pose = pose_model(profile, override, threads)
 

@@ -17,13 +17,16 @@ from media.errors import ConfigError
 __all__ = ["plugin"]
 
 _DECLARED: Final = ("version", "needs", "roles", "columns", "resources", "measure", "state")
+_DECLARED_TO_DRAW: Final = ("version", "roles", "resources")
 
 
 def plugin(name: str, where: str, profile: str) -> type[Any]:
     """Return the class of the expert `name` that a profile gives as `module:Class`, or as a file of Python.
 
-    In a file it is the class whose `name` is the expert's. Raises ConfigError, which names profile and expert, when it
-    cannot be imported or declares too little.
+    In a file it is the class whose `name` is the expert's. One that has `control` need not measure.
+
+    Raises:
+        ConfigError: it cannot be imported or declares too little; the message names profile and expert.
     """
     said = f"profile {profile!r}, experts.{name}: {where}"
     try:
@@ -34,7 +37,8 @@ def plugin(name: str, where: str, profile: str) -> type[Any]:
         raise ConfigError(f'{said}: has no class with `name = "{name}"`')
     if getattr(found, "name", None) != name:
         raise ConfigError(f"{said}: its name is {getattr(found, 'name', None)!r}; the profile calls it {name!r}")
-    if lacking := [part for part in _DECLARED if not hasattr(found, part)]:
+    only_draws = hasattr(found, "control") and not hasattr(found, "measure")
+    if lacking := [part for part in (_DECLARED_TO_DRAW if only_draws else _DECLARED) if not hasattr(found, part)]:
         raise ConfigError(f"{said}: lacks {', '.join(lacking)} (see {Expert.__module__}.{Expert.__name__})")
     return found
 

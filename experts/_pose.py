@@ -11,7 +11,6 @@ upright people far away, whom another detector proposes (see `_pedestrians`).
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from experts import weights
 from experts._memo import FrameMemo, frozen
 from experts._pedestrians import upright_people
 from experts._quiet import quiet_stderr
-from experts.base import ModelRef, Rgb
+from experts.base import Rgb
 
 __all__ = ["KEYPOINTS", "LIMBS", "ROLES", "Person", "PoseModel", "Seen", "pose_model"]
 
@@ -155,8 +154,7 @@ class PoseModel:
 
     def __init__(self, profile: str, override: Mapping[str, str | Path], threads: int) -> None:
         detector, pose = (weights.resolve(role, profile, override) for role in ROLES)
-        joint = hashlib.sha256((detector.ref.hash + pose.ref.hash).encode()).hexdigest()[:12]
-        self.model = ModelRef(f"{detector.ref.name}+{pose.ref.name}", joint, pose.ref.license)
+        self.model = weights.joint(detector.ref, pose.ref)
         self._detector = _Network(detector.path, threads)
         self._pose = _Network(pose.path, threads)
         self._anchors = _anchors()

@@ -43,7 +43,7 @@ class Alignment:
     """The alignment expert: an embedding of each clip in the space of sentences, and scores against texts."""
 
     name: ClassVar[str] = "alignment"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ("tags", "tag_names", "sentence")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=700)
@@ -65,7 +65,7 @@ class Alignment:
 
     @classmethod
     def model_ref(cls, profile: str = "embedded", override: Mapping[str, str | Path] | None = None) -> ModelRef:
-        """Return how rows name the pair of models, without loading it."""
+        """Return how rows name the models, without loading them."""
         return model_ref(profile, override)
 
     def pictures(self, views: Sequence[ClipView]) -> _Floats:
@@ -92,8 +92,8 @@ class Alignment:
         return []
 
     def grade(self, view: ClipView, prompt: str | None = None) -> float | None:
-        """Return the score of a clip with its prompt; None without one."""
-        return self.score([view], [prompt])[0] if prompt else None
+        """Return the score of a clip with its prompt; None without a prompt, or without frames."""
+        return self.score([view], [prompt])[0] if prompt and view.frames else None
 
     def _picture(self, view: ClipView) -> _Floats:
         mean = self._tagger.probabilities(view.frames).mean(axis=0)
@@ -125,10 +125,10 @@ def _kept(sentence: Sentence, texts: Sequence[str]) -> _Floats:
 
 
 def model_ref(profile: str = "embedded", override: Mapping[str, str | Path] | None = None) -> ModelRef:
-    """Return how rows name the pair of models, without loading them; the hash is half of either's."""
-    tags = weights.resolve("tags", profile, override).ref
-    sentence = weights.resolve("sentence", profile, override).ref
-    return ModelRef(f"conse({tags.name}, {sentence.name})", tags.hash[:6] + sentence.hash[:6], tags.license)
+    """Return how rows name the two models, without loading them; the hash is also of the class names between them."""
+    tags, names, sentence = (weights.resolve(role, profile, override).ref for role in Alignment.roles)
+    made = weights.joint(tags, names, sentence)
+    return ModelRef(f"conse({tags.name}, {sentence.name})", made.hash, tags.license)
 
 
 @functools.lru_cache(maxsize=2)

@@ -41,7 +41,11 @@ DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 """The parts of a caption; each statement belongs to one."""
 
 Needs: TypeAlias = Literal["keyframes", "frames", "row"]
-"""What an expert looks at: the view's keyframes, every frame of the clip, or the measured columns alone."""
+"""What an expert looks at: the view's keyframes, frames that it reads itself, or the measured columns alone.
+
+Keyframes are in the view. An expert of `frames` reads those it wants, at its own rate and size, by
+`experts.frames.evenly(view, count, height)` or `pairs_of`; a view without keyframes is given to it too.
+"""
 
 ControlKind = Literal["edges", "skeleton", "flow", "mask", "depth"]
 """What the numbers of a control map mean."""

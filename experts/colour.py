@@ -5,7 +5,8 @@ black, white and grey by lightness where the chroma is small; else by hue angle,
 for light red and purple. The names are the basic colour terms of Berlin and Kay (1969) and teal.
 
 Stated: a colour from a share of 12%; "is mostly" from 50%, "has much" from 25%, else "has some". Greys, black and
-white are stated from 25%. The confidence is the share of keyframes in which the colour also passes, at most 0.95.
+white are stated from 25%. The confidence is the share of keyframes in which the colour also passes, at most 0.95; it
+is stated from 0.5.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ COLOURS: Final = (
 _NEUTRAL: Final = frozenset(("black", "white", "grey"))
 _SAID: Final = 0.12
 _SAID_NEUTRAL: Final = 0.25
+_LEAST: Final = 0.5
 # hue angle in CIELAB, degrees, from which each name holds; red goes on past 0
 _HUES: Final = (
     (345.0, "pink"),
@@ -59,7 +61,7 @@ class Colour:
     """Colours by name."""
 
     name: ClassVar[str] = "colour"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ()
     resources: ClassVar[Resources] = Resources(cpus=0.5, memory_mb=150)
@@ -86,7 +88,7 @@ class Colour:
         said = []
         triples = zip(values["colours"], values["colour_fractions"], values["colour_agreement"], strict=True)
         for name, share, agreement in triples:
-            if share < _threshold(name):
+            if share < _threshold(name) or agreement < _LEAST:
                 continue
             predicate = "is mostly" if share >= 0.5 else "has much" if share >= 0.25 else "has some"
             said.append(

@@ -1,8 +1,9 @@
 """How many people there are, with the keyframes' agreement: by their faces and by their bodies (see `_figures`).
 
 The count is the median over the keyframes; the agreement is the share of keyframes with exactly that count. Stated
-from one person on and an agreement of 0.6, when the people counted score 0.75 on average; the confidence is agreement
-times mean score. Who shows neither face nor head and trunk is not counted: see `faces` and `people` for what is found.
+from one person on and an agreement of 0.6, when the people counted score 0.75 on average and the confidence, agreement
+times mean score, is 0.5. Who shows neither face nor head and trunk is not counted: see `faces` and `people` for what is
+found.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = ["Count", "number_word"]
 
 _AGREE: Final = 0.6
 _CLEAR: Final = 0.75
+_LEAST: Final = 0.5
 _WORDS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -35,7 +37,7 @@ class Count:
     """The number of people, and of faces."""
 
     name: ClassVar[str] = "count"
-    version: ClassVar[str] = "3"
+    version: ClassVar[str] = "4"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ROLES
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=350)
@@ -71,7 +73,7 @@ class Count:
         """State the number of people who are seen."""
         number, score = values["person_count"], values["person_count_score"]
         agreement = values["person_count_agreement"]
-        if not number or score < _CLEAR or agreement < _AGREE:
+        if not number or score < _CLEAR or agreement < _AGREE or agreement * score < _LEAST:
             return []
         noun = "person" if number == 1 else "people"
         return [

@@ -1,8 +1,8 @@
 """Faces: where they are, how large, how sure; BlazeFace, short and full range (see `_blazeface`).
 
 A face counts from a score of 0.7 (0.6 by the network of small faces). Stated: that a face is visible, when at least
-half of the keyframes have one and its mean best score is 0.75; the confidence is that score times the share of
-keyframes with a face. In photographs and frames of the footage, real faces of 50 px and more scored 0.78 to 0.96,
+half of the keyframes have one, its mean best score is 0.75, and that score times the share of keyframes with a face,
+the confidence, is 0.5. In photographs and frames of the footage, real faces of 50 px and more scored 0.78 to 0.96,
 and a cyclist's of 30 px 0.6; below 30 px (a twelfth of a keyframe's height) faces are missed.
 """
 
@@ -33,13 +33,14 @@ _BOX: Final = pa.struct(
     ]
 )
 _CLEAR: Final = 0.75
+_LEAST: Final = 0.5
 
 
 class Faces:
     """Faces and their places."""
 
     name: ClassVar[str] = "faces"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ("faces", "faces_small")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=250)
@@ -89,10 +90,11 @@ class Faces:
 
     def state(self, view: ClipView, values: Mapping[str, Any]) -> list[Statement]:
         """State that a person's face is visible, and over which frames."""
-        if values["face_presence"] < 0.5 or values["face_score"] < _CLEAR:
+        presence, score = values["face_presence"], values["face_score"]
+        if presence < 0.5 or score < _CLEAR or score * presence < _LEAST:
             return []
         frames = [face["frame"] for face in values["faces"]]
-        whole = values["face_presence"] == 1.0
+        whole = presence == 1.0
         return [
             Statement(
                 self.name,
@@ -100,7 +102,7 @@ class Faces:
                 "person",
                 "shows",
                 "their face",
-                round(values["face_score"] * values["face_presence"], 3),
+                round(score * presence, 3),
                 view.first_frame if whole else min(frames),
                 view.end_frame if whole else max(frames) + 1,
             )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-import hashlib
 import importlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from dataset.schema import Column, expert_schema
@@ -24,6 +25,7 @@ __all__ = [
     "STANDARD",
     "clip_views",
     "columns",
+    "error_row",
     "expert_class",
     "load",
     "load_control",
@@ -73,8 +75,6 @@ STANDARD: Final[tuple[str, ...]] = tuple(_STANDARD)
 
 _BUILT_IN: Final = {**_CLASSES, **_STANDARD}
 
-_STANDARD_CONTROLS: Final = ("depth", "segmentation", "raft")
-
 _CONTROLS: Final[dict[str, str]] = {
     "canny": "experts.canny:Canny",
     "skeleton": "experts.skeleton:Skeleton",
@@ -83,14 +83,14 @@ _CONTROLS: Final[dict[str, str]] = {
 }
 
 CONTROLS: Final[tuple[str, ...]] = tuple(_CONTROLS)
-"""The experts that condition a generator: they draw maps of a clip's frames, and have no table."""
+"""The experts that only condition a generator: they draw maps of a clip's frames, and have no table."""
 
 _PICTURES: Final = 64
 """Pictures that an expert is given at a time, so that what it makes of them stays small."""
 
 
 def names(profile: str = "embedded", *, given: bool = False) -> tuple[str, ...]:
-    """Return the experts of a profile: the built-in ones whose roles it has, then those that it brings.
+    """Return the experts of a profile: the built-in ones whose roles it has, then those that it brings to measure.
 
     `given` leaves out the experts of a role that is filled by hand and is not: their weights were not given.
     """
@@ -99,22 +99,32 @@ def names(profile: str = "embedded", *, given: bool = False) -> tuple[str, ...]:
     if given:
         absent = {role for role, source in loaded.roles.items() if source.by_hand and not weights.present(source)}
         found = [name for name in found if absent.isdisjoint(expert_class(name).roles)]
-    return tuple(dict.fromkeys((*found, *loaded.experts)))
+    brought = [name for name in loaded.experts if hasattr(_class(name, profile), "measure")]
+    return tuple(dict.fromkeys((*found, *brought)))
 
 
 def expert_class(name: str, profile: str = "embedded") -> type[Any]:
     """Return an expert's class, with its declaration; no model is loaded. ConfigError for an unknown name."""
+    found = None if name in _CONTROLS else _class(name, profile)
+    if found is None or not hasattr(found, "measure"):
+        raise _unknown("expert", name, names(profile))
+    return found
+
+
+def _class(name: str, profile: str) -> type[Any] | None:
+    """Return the class of that name, whatever its faces: of the profile's own, or else built in; None if of neither."""
     brought = weights.load_profile(profile).experts
     if name in brought:
         return plugin(name, brought[name], profile)
-    if name not in _BUILT_IN:
-        known = names(profile)
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f", did you mean {close[0]!r}?" if close else ""
-        raise ConfigError(f"no expert {name!r}{hint} (known: {', '.join(known)})")
-    module, _, attribute = _BUILT_IN[name].partition(":")
-    found: type[Any] = getattr(importlib.import_module(module), attribute)
+    module, _, attribute = {**_BUILT_IN, **_CONTROLS}.get(name, "").partition(":")
+    found: type[Any] | None = getattr(importlib.import_module(module), attribute) if module else None
     return found
+
+
+def _unknown(what: str, name: str, known: Sequence[str]) -> ConfigError:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f", did you mean {close[0]!r}?" if close else ""
+    return ConfigError(f"no {what} {name!r}{hint} (known: {', '.join(known)})")
 
 
 def model_of(name: str, profile: str = "embedded") -> ModelRef | None:
@@ -130,8 +140,7 @@ def model_of(name: str, profile: str = "embedded") -> ModelRef | None:
     refs = [weights.resolve(role, profile).ref for role in expert.roles]
     if len(refs) < 2:
         return refs[0] if refs else None
-    joint = hashlib.sha256("".join(ref.hash for ref in refs).encode()).hexdigest()[:12]
-    return ModelRef("+".join(ref.name for ref in refs), joint, refs[-1].license)
+    return weights.joint(*refs)
 
 
 def needs_gpu(profile: str, names: Sequence[str]) -> list[str]:
@@ -195,17 +204,15 @@ def load_control(
     override: Mapping[str, str | Path] | None = None,
     threads: int | None = None,
 ) -> Controller:
-    """Return an expert of CONTROLS, or one of STANDARD that draws maps too, as `load` does.
+    """Return an expert of CONTROLS, or one of the profile that has the face `control`, as `load` does.
 
     ConfigError for an unknown name.
     """
-    known = {**_CONTROLS, **{name: _STANDARD[name] for name in _STANDARD_CONTROLS}}
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f", did you mean {close[0]!r}?" if close else ""
-        raise ConfigError(f"no control {name!r}{hint} (known: {', '.join(known)})")
-    module, _, attribute = known[name].partition(":")
-    controller: Controller = getattr(importlib.import_module(module), attribute)(profile, override, threads)
+    all_of_it = dict.fromkeys((*_CONTROLS, *names(profile), *weights.load_profile(profile).experts))
+    found = _class(name, profile) if name in all_of_it else None
+    if found is None or not hasattr(found, "control"):
+        raise _unknown("control", name, [one for one in all_of_it if hasattr(_class(one, profile), "control")])
+    controller: Controller = found(profile, override, threads)
     return controller
 
 
@@ -252,7 +259,7 @@ def run(
     """Return the rows of the table experts/<name>, one per view, in their order.
 
     The expert is asked for a batch at a time, of at most 64 pictures. One that fails is asked for clip by clip: the
-    clip that it fails on has null values and the `error`; no exception leaves here.
+    clip that it fails on has null values and the `error`; no exception of an expert leaves here.
     """
     rows: list[dict[str, Any]] = []
     for batch in _batches(views):
@@ -280,28 +287,17 @@ def _batches(views: Sequence[ClipView]) -> Iterator[list[ClipView]]:
 
 def _rows(expert: Expert, views: Sequence[ClipView], run_id: str) -> Iterator[dict[str, Any]]:
     visible = [view for view in views if expert.needs != "keyframes" or view.frames]
-    try:
-        together = expert.measure(visible) if len(visible) > 1 else []
-    except Exception:  # one of them, and it will be told which when each is asked for alone
-        together = []
-    measured = {id(view): values for view, values in zip(visible, together, strict=False)}
-    whole = len(together) == len(visible)
+    measured: dict[int, Mapping[str, Any]] = {}
+    if len(visible) > 1:
+        # A failure is of one of them, and so may too few answers be: which, is told when each is asked for alone.
+        with contextlib.suppress(Exception):
+            measured = {id(view): values for view, values in zip(visible, list(expert.measure(visible)), strict=True)}
     for view in views:
-        yield _row(expert, view, run_id, measured.get(id(view)) if whole else None)
+        yield _row(expert, view, run_id, measured.get(id(view)))
 
 
 def _row(expert: Expert, view: ClipView, run_id: str, values: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the row of a clip; it is measured here unless `values` has been."""
-    row: dict[str, Any] = {
-        "clip_id": view.clip_id,
-        "version": expert.version,
-        "model": expert.model.name if expert.model else None,
-        "model_hash": expert.model.hash if expert.model else None,
-        "statements": [],
-        "error": None,
-        "run_id": run_id,
-        **{column.name: None for column in expert.columns},
-    }
     try:
         if expert.needs == "keyframes" and not view.frames:
             raise ValueError("the clip has no keyframes")
@@ -310,9 +306,22 @@ def _row(expert: Expert, view: ClipView, run_id: str, values: Mapping[str, Any] 
         statements = [_as_struct(statement) for statement in expert.state(view, values)]
         finite = {column.name: _finite(values[column.name]) for column in expert.columns}
     except Exception as error:  # the clip is data: what went wrong with it is a value in its row
-        row["error"] = f"{type(error).__name__}: {error}"
-        return row
-    return row | finite | {"statements": statements}
+        return error_row(expert, view.clip_id, error, run_id=run_id)
+    return error_row(expert, view.clip_id, None, run_id=run_id) | finite | {"statements": statements}
+
+
+def error_row(expert: Expert, clip_id: str, error: Exception | None, *, run_id: str) -> dict[str, Any]:
+    """Return the row of a clip that could not be looked at: null values, no statements, and the error."""
+    return {
+        "clip_id": clip_id,
+        "version": expert.version,
+        "model": expert.model.name if expert.model else None,
+        "model_hash": expert.model.hash if expert.model else None,
+        "statements": [],
+        "error": None if error is None else f"{type(error).__name__}: {error}",
+        "run_id": run_id,
+        **{column.name: None for column in expert.columns},
+    }
 
 
 def _as_struct(statement: Any) -> dict[str, Any]:
@@ -320,4 +329,12 @@ def _as_struct(statement: Any) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """Return a value with null for every number in it that is none: in lists, in structs, and of numpy's own types."""
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, np.ndarray):
+        return _finite(value.tolist())
+    if isinstance(value, list | tuple):
+        items = [_finite(one) for one in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    return None if isinstance(value, float | np.floating) and not math.isfinite(value) else value

@@ -10,6 +10,7 @@ A class or a group of classes (cat, bird, boat ...) is stated from a mean probab
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -36,7 +37,7 @@ class Tags:
     """The classes of the picture."""
 
     name: ClassVar[str] = "tags"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ("tags", "tag_names")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=500)
@@ -61,12 +62,13 @@ class Tags:
         self, profile: str = "embedded", override: Mapping[str, str | Path] | None = None, threads: int | None = None
     ) -> None:
         self._tagger = tagger(profile, override, threads or default_threads())
-        self.model = self._tagger.model
+        self.model = self.model_ref(profile, override)
 
     @classmethod
     def model_ref(cls, profile: str = "embedded", override: Mapping[str, str | Path] | None = None) -> ModelRef:
-        """Return how rows name the model, without loading it: the network, for the names are but its words."""
-        return weights.resolve("tags", profile, override).ref
+        """Return how rows name the model, without loading it: as the network, with a hash of it and of its words."""
+        network, names = (weights.resolve(role, profile, override).ref for role in cls.roles)
+        return replace(weights.joint(network, names), name=network.name, license=network.license)
 
     def measure(self, views: Sequence[ClipView]) -> list[dict[str, Any]]:
         """Return the columns of each clip."""

@@ -13,7 +13,6 @@ a picture that does not change.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,12 +79,16 @@ class Text:
     """The reader."""
 
     name: ClassVar[str] = "text"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ("text_detection", "text_recognition")
     resources: ClassVar[Resources] = Resources(cpus=1.0, memory_mb=700)
     columns: ClassVar[tuple[Column, ...]] = (
-        Column("text", pa.string(), "all lines, in reading order of their best frame, one a line; empty without text"),
+        Column(
+            "text",
+            pa.string(),
+            "all lines, in reading order of where each was read best, one a line; empty without text",
+        ),
         Column(
             "lines", pa.list_(_LINE), "each line: its best reading, kind, score, frames, box as shares of the picture"
         ),
@@ -100,8 +103,7 @@ class Text:
     ) -> None:
         detection = weights.resolve("text_detection", profile, override)
         recognition = weights.resolve("text_recognition", profile, override)
-        joint = hashlib.sha256((detection.ref.hash + recognition.ref.hash).encode()).hexdigest()[:12]
-        self.model = ModelRef(f"{detection.ref.name}+{recognition.ref.name}", joint, recognition.ref.license)
+        self.model = weights.joint(detection.ref, recognition.ref)
         self._reader = _reader(detection.path, recognition.path, threads or default_threads())
 
     def measure(self, views: Sequence[ClipView]) -> list[dict[str, Any]]:
@@ -110,7 +112,7 @@ class Text:
 
     def _columns(self, view: ClipView) -> dict[str, Any]:
         read = [self._read(frame) for frame in view.frames]
-        lines = _joined(read)
+        lines = sorted(_joined(read), key=lambda line: _place(line.best))
         kinds = [_kind(line, view.frames) for line in lines]
         frames = max(1, len(view.frames))
         areas = [sum(reading.box[2] * reading.box[3] for reading in line.readings) for line in lines]
@@ -136,7 +138,7 @@ class Text:
             box = (low[0] / width, low[1] / height, (high[0] - low[0]) / width, (high[1] - low[1]) / height)
             if float(score) >= _COUNTS and _letters(text) >= 2:
                 readings.append(_Reading(text.strip(), float(score), tuple(float(v) for v in box)))  # type: ignore[arg-type]
-        return sorted(readings, key=lambda reading: (round(reading.box[1], 2), reading.box[0]))
+        return sorted(readings, key=_place)
 
     def state(self, view: ClipView, values: Mapping[str, Any]) -> list[Statement]:
         """State what the surest lines read, at most six."""
@@ -192,6 +194,11 @@ def _shrunk(frame: Rgb) -> Rgb:
 
 def _letters(text: str) -> int:
     return len(re.findall(r"\w", text))
+
+
+def _place(reading: _Reading) -> tuple[float, float]:
+    """Return where a reading stands in reading order: by rows, and in a row from the left."""
+    return round(reading.box[1], 2), reading.box[0]
 
 
 def _joined(read: Sequence[Sequence[_Reading]]) -> list[_Line]:

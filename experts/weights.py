@@ -14,6 +14,7 @@ holds). Nothing falls back to another model.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import hashlib
@@ -42,6 +43,7 @@ __all__ = [
     "RoleSource",
     "footage",
     "home",
+    "joint",
     "load_profile",
     "present",
     "pull",
@@ -52,6 +54,7 @@ __all__ = [
 
 _PROFILES: Final = Path(__file__).parent / "profiles"
 _WEIGHT_SUFFIXES: Final = {".safetensors", ".pth", ".pt", ".bin", ".onnx", ".gguf", ".tflite"}
+_LARGE: Final = 64 * 2**20
 _EXTRAS: Final = {"rapidocr": "embedded"}  # packages that carry weights, and the extra of ours that brings them
 Progress = Callable[[int, int], None]
 ExpertName = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -73,7 +76,9 @@ class RoleSource(pydantic.BaseModel):
     package: str | None = pydantic.Field(default=None, description="an installed Python package")
     hub: str | None = pydantic.Field(default=None, description="a repository of the Hugging Face hub")
     revision: str | None = pydantic.Field(default=None, description="the hub's branch, tag or commit")
-    path: Path | None = pydantic.Field(default=None, description="a local file or folder")
+    path: Path | None = pydantic.Field(
+        default=None, description="a local file or folder, beside the profile if relative"
+    )
     by_hand: str | None = pydantic.Field(
         default=None, description="what to put under the weights folder's `models/` as `file`, in a few words"
     )
@@ -106,7 +111,7 @@ class Profile(pydantic.BaseModel):
     name: str = pydantic.Field(description="the profile's name")
     description: str = pydantic.Field(default="", description="what it takes and gives")
     extends: str | None = pydantic.Field(
-        default=None, description="a profile whose roles and experts are taken unless given here"
+        default=None, description="a profile, by name or path, whose roles and experts are taken unless given here"
     )
     roles: dict[str, RoleSource] = pydantic.Field(default_factory=dict, description="role -> where its weights are")
     experts: dict[ExpertName, str] = pydantic.Field(
@@ -129,15 +134,45 @@ class ModelFile:
 
 def load_profile(profile: str) -> Profile:
     """Return a profile by its name or by the path of its YAML; ConfigError names what is wrong."""
-    path = _PROFILES / f"{profile}.yaml"
-    if not path.is_file():
-        path = Path(profile)
-    if not path.is_file():
-        known = sorted(p.stem for p in _PROFILES.glob("*.yaml"))
-        raise ConfigError(
-            f"no profile {profile!r}{_nearest(profile, known)} (known: {', '.join(known)}, or the path of a YAML)"
-        )
-    return _read_profile(path, path.stat().st_mtime_ns)
+    return _merged(_profile_file(profile), ())
+
+
+def _profile_file(profile: str, beside: Path | None = None) -> Path:
+    """Return a profile's YAML: one in the folder `beside`, a packaged one by its name, or a path."""
+    near = beside / profile if beside is not None and Path(profile).suffix in (".yaml", ".yml") else None
+    for path in (near, _PROFILES / f"{profile}.yaml", Path(profile)):
+        if path is not None and path.is_file():
+            return path
+    known = sorted(p.stem for p in _PROFILES.glob("*.yaml"))
+    raise ConfigError(
+        f"no profile {profile!r}{_nearest(profile, known)} (known: {', '.join(known)}, or the path of a YAML)"
+    )
+
+
+def _merged(path: Path, above: tuple[Path, ...]) -> Profile:
+    """Return the profile at `path` with what it takes of others; `above` are those that extend it."""
+    if path.resolve() in above:
+        ring = " -> ".join(one.name for one in (*above[above.index(path.resolve()) :], path))
+        raise ConfigError(f"{above[-1]}: extends: a profile cannot extend itself: {ring}")
+    read = _read_profile(path, path.stat().st_mtime_ns)
+    folder = path.absolute().parent
+    roles = {role: _placed(source, folder) for role, source in read.roles.items()}
+    if read.extends is None:
+        return read.model_copy(update={"roles": roles})
+    try:
+        extended = _profile_file(read.extends, folder)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: extends: {error}") from None
+    base = _merged(extended, (*above, path.resolve()))
+    return read.model_copy(update={"roles": {**base.roles, **roles}, "experts": {**base.experts, **read.experts}})
+
+
+def _placed(source: RoleSource, folder: Path) -> RoleSource:
+    """Return a role whose relative `path` lies beside its profile, unless it is only in the working directory."""
+    if source.path is None or source.path.expanduser().is_absolute():
+        return source
+    beside = folder / source.path
+    return source.model_copy(update={"path": beside}) if beside.exists() or not source.path.exists() else source
 
 
 @functools.lru_cache(maxsize=16)
@@ -146,14 +181,10 @@ def _read_profile(path: Path, _mtime_ns: int) -> Profile:
         read = Profile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (pydantic.ValidationError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: {_first_problem(error)}") from error
-    here = {name: str(path.absolute().parent / at) if at.endswith(".py") else at for name, at in read.experts.items()}
-    read = read.model_copy(update={"experts": here})
-    if read.extends is None:
-        return read
     if read.extends == read.name:
         raise ConfigError(f"{path}: extends: a profile cannot extend itself")
-    base = load_profile(read.extends)
-    return read.model_copy(update={"roles": {**base.roles, **read.roles}, "experts": {**base.experts, **read.experts}})
+    here = {name: str(path.absolute().parent / at) if at.endswith(".py") else at for name, at in read.experts.items()}
+    return read.model_copy(update={"experts": here})
 
 
 def _first_problem(error: Exception) -> str:
@@ -187,6 +218,12 @@ def resolve(role: str, profile: str = "embedded", override: Mapping[str, str | P
             f"(roles: {', '.join(sorted(loaded.roles))}); add it to the profile, or give it a local path"
         )
     return _model_file(role, loaded.roles[role], profile)
+
+
+def joint(*refs: ModelRef) -> ModelRef:
+    """Return how rows name several models that make one value: names joined, a hash of hashes, the last's licence."""
+    digest = hashlib.sha256("".join(ref.hash for ref in refs).encode()).hexdigest()[:12]
+    return ModelRef("+".join(ref.name for ref in refs), digest, refs[-1].license)
 
 
 def _model_file(role: str, source: RoleSource, profile: str) -> ModelFile:
@@ -248,16 +285,25 @@ def _hash(source: RoleSource, weights: Path) -> str:
     if source.carrier is not None:  # checked against the pin when it was unpacked
         member = str(weights.relative_to(carriers.folder(CARRIERS[source.carrier])))
         return CARRIERS[source.carrier].files[member]
-    if source.hub is not None and weights.is_dir():  # a snapshot's folder is named by its commit
-        return weights.name
     files = [weights] if weights.is_file() else sorted(p for p in weights.rglob("*") if p.suffix in _WEIGHT_SUFFIXES)
     digests = [_sha256(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 @functools.lru_cache(maxsize=256)
-def _sha256(path: Path, _mtime_ns: int, _size: int) -> str:
-    return carriers.sha256_of(path)
+def _sha256(path: Path, mtime_ns: int, size: int) -> str:
+    """Return the sha256 of a file; of a large one it is kept under `home()/cache`, for every process asks."""
+    if size < _LARGE:
+        return carriers.sha256_of(path)
+    key = hashlib.blake2b(f"{path.resolve()}\n{mtime_ns}\n{size}".encode(), digest_size=12).hexdigest()
+    kept = home() / "cache" / f"sha256-{key}"
+    if kept.is_file() and len(known := kept.read_text("ascii", errors="replace")) == 64:
+        return known
+    digest = carriers.sha256_of(path)
+    with contextlib.suppress(OSError):  # a home that cannot be written to costs time, no more
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(digest)
+    return digest
 
 
 def _missing(role: str, source: RoleSource, profile: str) -> str:

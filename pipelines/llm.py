@@ -33,8 +33,8 @@ _TEMPERATURE_AGAIN = 0.4
 class Processor:
     """A processor's config for Ray Data, and how rows go in and come out of it.
 
-    `prepare` makes of a row `{n, chat, schema, seed, attempt}`, chat and schema as JSON, what the processor's first stage
-    wants; `read` makes of what comes out `{n, raw, tokens_in, tokens_out}`. A row that failed has
+    `prepare` makes of a row `{n, chat, schema, seed, attempt}`, chat and schema as JSON, what the processor's first
+    stage wants; `read` makes of what comes out `{n, raw, tokens_in, tokens_out}`. A row that failed has
     `__inference_error__` instead.
     """
 

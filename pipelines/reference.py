@@ -150,13 +150,16 @@ def models_page() -> str:
         "",
         "A role can be given a local file or folder: copy a profile, set the role to `path: ...`, and name your file "
         "with `--profile my.yaml`. A missing model is one error: it names the model and the two ways to get it. Models "
-        "of `standard` are read from safetensors alone, and every weight must be there.",
+        "of `standard` are read from safetensors (RAFT's from torchvision's .pth, of which no code is run), and every "
+        "weight must be there. Of a model in several files the hash is that of the files' hashes, whether they come "
+        "from the hub or from a path.",
         "",
-        "The experts that `standard` adds run on a GPU, in bfloat16; where there is none they say so before any work "
-        "starts. `RUSHES_EXPERT_DEVICE=cpu` runs them on a CPU, in float32. CLIP and RAFT need the extra `clip`. What "
-        "is put there by hand goes into `models/` of the weights' folder (`rushes doctor` names it); until then its "
-        "experts are left out unless they are asked for. The captioner may be served by any OpenAI-compatible server: "
-        "`server: http://HOST:8000/v1` instead of `hub`, its key in `RUSHES_CAPTIONER_KEY`.",
+        "The experts that `standard` adds run on a GPU, in bfloat16 (RAFT in float32); where there is none they say so "
+        "before any work starts. `RUSHES_EXPERT_DEVICE=cpu` runs them on a CPU, in float32. CLIP and RAFT need the "
+        "extra `clip`. What is put there by hand goes into `models/` of the weights' folder (`rushes doctor` names "
+        "it); until then its experts are left out unless they are asked for. The captioner may be served by any "
+        "OpenAI-compatible server: `server: http://HOST:8000/v1` instead of `hub`, its key in `RUSHES_CAPTIONER_KEY`. "
+        "The role's `model:` is then sent to the server as it is written: give the name that the server knows.",
     ]
     return "\n".join(lines) + "\n"
 

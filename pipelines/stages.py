@@ -66,12 +66,19 @@ class Experts:
         for item in items:
             for name in item["experts"]:
                 wanted[name].append(item["clip_id"])
-        views = {clip_id: experts.clip_views([row])[0] for clip_id, row in clips.items()}
+        views: dict[str, Any] = {}
+        unreadable: dict[str, Exception] = {}
+        for clip_id, row in clips.items():
+            try:
+                (views[clip_id],) = experts.clip_views([row])
+            except Exception as error:  # a damaged keyframe is its clip's fault alone
+                unreadable[clip_id] = error
         parts, notes = [], []
         for name, ids in wanted.items():
             expert = self._loaded.setdefault(name, None) or experts.load(name, profile=self._profile)
             self._loaded[name] = expert
-            rows = experts.run(expert, [views[i] for i in ids], run_id=self._run_id)
+            rows = experts.run(expert, [views[i] for i in ids if i in views], run_id=self._run_id)
+            rows += [experts.error_row(expert, i, unreadable[i], run_id=self._run_id) for i in ids if i in unreadable]
             notes += [f"expert {name} failed on {row['clip_id']}: {row['error']}" for row in rows if row["error"]]
             parts.append(Part(f"experts/{name}", rows, experts.schema(expert), f"{name} {' '.join(ids)}"))
         return parts, notes

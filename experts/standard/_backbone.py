@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from experts._torch import inference
 from experts.base import ClipView, Rgb
+from experts.frames import evenly
 from experts.standard._batches import in_batches
-from experts.standard._frames import evenly
 from experts.standard._load import folder_of, image_processor, model_type, pretrained
 from experts.standard._place import Place
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from experts import weights
-from experts.base import ModelRef
 from experts.standard._place import Place
 from experts.torchvision import ready
 from experts.weights import ModelFile
 from media.errors import ConfigError, RushesError
 
-__all__ = ["folder_of", "image_processor", "joint", "load_tensors", "model_type", "pretrained", "reading"]
+__all__ = ["folder_of", "image_processor", "load_tensors", "model_type", "pretrained", "reading"]
 
 _CLIP: Final = frozenset({"ftfy", "open_clip", "timm", "torchvision"})
 """What the extra `clip` brings."""
@@ -126,9 +124,3 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bar:
             logging.enable_progress_bar()
-
-
-def joint(*refs: ModelRef) -> ModelRef:
-    """Return how rows name several models that make one value: as `experts.model_of` does."""
-    digest = hashlib.sha256("".join(ref.hash for ref in refs).encode()).hexdigest()[:12]
-    return ModelRef("+".join(ref.name for ref in refs), digest, refs[-1].license)

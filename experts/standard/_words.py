@@ -33,7 +33,10 @@ _MOST: Final = 12
 _LONGEST: Final = 160
 _LINE: Final = re.compile(r"[^\n]+")
 _LABEL: Final = re.compile(rf"\s*[-*#\d.) ]*\**({'|'.join(DIMENSIONS)})\**\s*:\**\s*", re.IGNORECASE)
-_SENTENCE: Final = re.compile(r"[^.!?]+(?:[.!?]+(?=\s|$)|$|[.!?])")
+_SENTENCE: Final = re.compile(  # no end: a full stop in 3.5 or after Mr, and `STOP!" in red`
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|Mt|vs)\.(?=\s+\S)|[^.!?]"
+    r"|[.!?](?![.!?]*(?:\s|$|[\"”’')](?:\s+[^a-z\s]|\s*$))))+(?:[.!?]+[\"”’')]?)?"
+)
 _QUOTED: Final = re.compile(r"[\"“]([^\"”]{2,})[\"”]|(?<!\w)['‘]([^'’]{2,})['’](?!\w)")
 _NOTHING: Final = re.compile(
     r"^\W*(?:none|n/?a|unknown|unclear|not (?:sure|visible|applicable|clear)"
@@ -75,12 +78,12 @@ def claims(answer: Answer) -> list[dict[str, Any]]:
         sentence = " ".join(answer.text[start:end].split()).strip(" .!?*_`-")
         if not sentence or len(sentence) > _LONGEST or _NOTHING.search(sentence):
             continue
-        subject, predicate, value = _parts(dimension, sentence)
-        if (dimension, value) not in seen:
-            seen.add((dimension, value))
-            confidence = _confidence(answer, start, end)
-            row = {"dimension": dimension, "subject": subject, "predicate": predicate, "value": value}
-            found.append({**row, "confidence": confidence})
+        confidence = _confidence(answer, start, end)
+        for claim in _parts(dimension, sentence):
+            if (dimension, *claim) not in seen:
+                seen.add((dimension, *claim))
+                row = dict(zip(("subject", "predicate", "value"), claim, strict=True))
+                found.append({"dimension": dimension, **row, "confidence": confidence})
     return found[:_MOST]
 
 
@@ -98,15 +101,16 @@ def _guess(sentence: str) -> str:
     return next((name for name, words in _WORDS if re.search(words, sentence, re.IGNORECASE)), "subject")
 
 
-def _parts(dimension: str, sentence: str) -> tuple[str, str, str]:
-    """Return subject, predicate and value of a sentence."""
-    if dimension == "text" and (quoted := _QUOTED.search(sentence)):
-        return "text", "reads", (quoted.group(1) or quoted.group(2)).strip()
+def _parts(dimension: str, sentence: str) -> list[tuple[str, str, str]]:
+    """Return subject, predicate and value of a sentence: of text, of each quotation in it."""
+    quoted = list(_QUOTED.finditer(sentence)) if dimension == "text" else []
+    if quoted:
+        return [("text", "reads", (one.group(1) or one.group(2)).strip()) for one in quoted]
     verb = _VERB.match(sentence)
     if verb is None:
-        return "scene", "shows", _lowered(sentence)
+        return [("scene", "shows", _lowered(sentence))]
     subject = re.sub(r"^(?:the|a|an)\s+", "", verb["subject"].strip(), flags=re.IGNORECASE)
-    return _lowered(subject), verb["predicate"].lower(), verb["value"]
+    return [(_lowered(subject), verb["predicate"].lower(), verb["value"])]
 
 
 def _lowered(words: str) -> str:

@@ -24,7 +24,7 @@ from dataset.schema import Column
 from experts import weights
 from experts.base import ClipView, ModelRef, Needs, Resources, Statement
 from experts.standard._batches import by_clip
-from experts.standard._load import joint, load_tensors
+from experts.standard._load import load_tensors
 from experts.standard._openclip import must_be, open_clip_model
 from experts.standard._place import place_of
 from media.errors import ConfigError
@@ -62,7 +62,7 @@ class Aesthetic:
                 f"the head of 'aesthetic' at {head.path} takes {len(self._weight)} numbers and the model of 'clip', "
                 f"{self._clip.model.name}, gives {self._clip.dim}: it was made for another CLIP"
             )
-        self.model = joint(self._clip.model, head.ref)
+        self.model = weights.joint(self._clip.model, head.ref)
 
     def measure(self, views: Sequence[ClipView]) -> list[dict[str, Any]]:
         """Return the columns of each clip."""

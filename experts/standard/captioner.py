@@ -53,7 +53,7 @@ class Captioner:
     """Words."""
 
     name: ClassVar[str] = "captioner"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ("captioner",)
     resources: ClassVar[Resources] = Resources(cpus=1.0, gpus=1.0, memory_mb=6000)

@@ -30,7 +30,6 @@ from dataset.schema import Column, struct_type
 from experts import weights
 from experts.base import ClipView, Dimension, ModelRef, Needs, Resources, Statement
 from experts.standard._batches import by_clip
-from experts.standard._load import joint
 from experts.standard._openclip import must_be, open_clip_model
 from experts.standard._place import place_of
 from experts.standard._vocabulary import vocabulary
@@ -79,7 +78,7 @@ class _Joint:
         self._phrases = vocabulary(words.path)
         self._clip = open_clip_model(self.role, profile, override, place)
         must_be(self._clip, self.role, sigmoid=self.sigmoid)
-        self.model = joint(words.ref, self._clip.model)
+        self.model = weights.joint(words.ref, self._clip.model)
         self._tags = {dimension: self._vectors(phrases) for dimension, phrases in self._phrases.items()}
 
     def embed(self, views: Sequence[ClipView]) -> list[_Floats]:

@@ -31,7 +31,7 @@ from experts.base import ClipView, ModelRef, Needs, Resources, Rgb, Statement
 from experts.count import number_word
 from experts.standard._batches import by_clip, in_batches
 from experts.standard._grounding import GroundingDino, Owl
-from experts.standard._load import folder_of, joint, model_type
+from experts.standard._load import folder_of, model_type
 from experts.standard._place import place_of
 from experts.standard._vocabulary import vocabulary
 
@@ -47,6 +47,9 @@ _KINDS: Final[dict[str, Callable[..., Any]]] = {
     "mm-grounding-dino": GroundingDino,
     "owlv2": Owl,
 }
+_MASS: Final = frozenset(
+    {"clothing", "equipment", "food", "furniture", "grass", "hair", "ice", "luggage", "sand", "smoke", "snow", "water"}
+)
 _BOX: Final = struct_type(
     Column("frame", pa.int32(), "source frame number"),
     Column("label", pa.string(), "what it is"),
@@ -77,7 +80,7 @@ class Detector:
     """Boxes, labels and counts."""
 
     name: ClassVar[str] = "detector"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     needs: ClassVar[Needs] = "keyframes"
     roles: ClassVar[tuple[str, ...]] = ("vocabulary", "detector")
     resources: ClassVar[Resources] = Resources(cpus=1.0, gpus=0.2, memory_mb=3000)
@@ -98,7 +101,7 @@ class Detector:
         found = folder_of("detector", profile, override)
         kind = model_type("detector", found, "an open-vocabulary detector", _KINDS)
         self._network = _KINDS[kind](found, place)
-        self.model = joint(words.ref, found.ref)
+        self.model = weights.joint(words.ref, found.ref)
 
     def detect(self, frames: Sequence[Rgb], labels: Sequence[str] | None = None) -> list[list[Box]]:
         """Return the boxes of each picture, the surest first. `labels` are the vocabulary's unless given."""
@@ -126,8 +129,9 @@ class Detector:
             if row["agreement"] < _AGREE or confidence < _SURE:
                 continue
             number, label = row["count"], row["label"]
-            value = f"{number_word(number)} {plural(label)}" if number > 1 else f"{article(label)} {label}"
-            dimension: Any = "count" if number > 1 else "subject"
+            counted = number > 1 and article(label) != "some"
+            value = f"{number_word(number)} {plural(label)}" if counted else f"{article(label)} {label}"
+            dimension: Any = "count" if counted else "subject"
             said.append(
                 Statement(self.name, dimension, "picture", "shows", value, confidence, view.first_frame, view.end_frame)
             )
@@ -141,23 +145,32 @@ def plain(label: str) -> str:
 
 
 def article(label: str) -> str:
-    """Return the article that a label takes."""
+    """Return the article that a label takes; "some" for what is not counted."""
+    if _head(label)[0].rpartition(" ")[2] in _MASS:
+        return "some"
     return "an" if label[:1] in "aeiou" else "a"
 
 
 def plural(label: str) -> str:
-    """Return a label in the plural, by the regular endings and a few words that have others."""
+    """Return a label in the plural, by the regular endings and a few words that have others, or none."""
+    label, of = _head(label)
     head, _, last = label.rpartition(" ")
     odd = {"person": "people", "child": "children", "man": "men", "woman": "women", "sheep": "sheep", "fish": "fish"}
-    if last in odd:
-        many = odd[last]
+    if last in odd or last in _MASS:
+        many = odd.get(last, last)
     elif last.endswith(("s", "x", "ch", "sh")):
         many = last + "es"
     elif last.endswith("y") and last[-2:-1] not in "aeiou":
         many = last[:-1] + "ies"
     else:
         many = last + "s"
-    return f"{head} {many}".strip()
+    return f"{head} {many}{of}".strip()
+
+
+def _head(label: str) -> tuple[str, str]:
+    """Return `group` and ` of people` of `group of people`: the part that is counted, and the rest."""
+    head, of, rest = label.partition(" of ")
+    return head, of + rest
 
 
 def _boxes(

@@ -5,7 +5,7 @@ torchvision's `raft_large` or `raft_small` loads (`raft_large_C_T_SKHT_V2-ff5fad
 names tell. Pictures are brought to -1 to 1 and padded at the right and at the bottom, by their own edges, to a
 multiple of 8 and to at least 128 px.
 
-Measured: two pairs of neighbouring frames a second, at a height of at most 360 px, in batches of 8 pairs of one shape;
+Measured: two pairs of neighbouring frames a second, at a height of at most 360 px, in batches of 8 pairs of one clip;
 speeds are in pixels a second at a height of 360 px, as the pass gives its own. Null where the frames cannot be had.
 VBench's dynamic degree (a clip moves if the mean of the top 5% of the flow is over 6 px at 256) can be asked of the
 column of the top 5%. `control` gives the flow from each frame of the view to the next. Nothing is stated: the expert
@@ -15,7 +15,7 @@ of motion speaks of it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -28,8 +28,8 @@ from experts import weights
 from experts._torch import inference
 from experts.base import ClipView, Control, ModelRef, Needs, Resources, Rgb, Statement
 from experts.flow import draw
+from experts.frames import pairs_of
 from experts.standard._batches import in_batches
-from experts.standard._frames import pairs_of
 from experts.standard._load import load_tensors, reading
 from experts.standard._place import place_of
 from experts.torchvision import ready
@@ -84,20 +84,7 @@ class Raft:
 
     def measure(self, views: Sequence[ClipView]) -> list[dict[str, Any]]:
         """Return the columns of each clip."""
-        pairs: list[_Pair] = []
-        seconds: list[float] = []
-        counts = []
-        for view in views:
-            found = [pair for pair in pairs_of(view, _PAIRS_PER_S, _HEIGHT) if pair[2] > 0]
-            pairs += [(a, b) for a, b, _ in found]
-            seconds += [apart for _, _, apart in found]
-            counts.append(len(found))
-        speeds = [
-            np.linalg.norm(flow, axis=2) / apart * (_HEIGHT / flow.shape[0])
-            for flow, apart in zip(self.flow(pairs), seconds, strict=True)
-        ]
-        ends = np.cumsum(counts)
-        return [_columns(speeds[end - count : end]) for end, count in zip(ends, counts, strict=True)]
+        return [_columns(self._speeds(view)) for view in views]
 
     def state(self, view: ClipView, values: Mapping[str, Any]) -> list[Statement]:
         """State nothing."""
@@ -116,6 +103,17 @@ class Raft:
         for to, found in zip(maps, self.flow(list(pairwise(view.frames))), strict=False):
             to[:] = found.clip(-longest, longest)
         return Control("flow", maps, -longest, longest, np.stack([draw(vectors) for vectors in maps]))
+
+    def _speeds(self, view: ClipView) -> list[tuple[float, float]]:
+        """Return mean speed and speed of the fastest of each pair, a batch of pictures in memory at a time."""
+        speeds = []
+        pairs = (pair for pair in pairs_of(view, _PAIRS_PER_S, _HEIGHT) if pair[2] > 0)
+        while batch := list(islice(pairs, _BATCH)):
+            flows = self.flow([(first, second) for first, second, _ in batch])
+            for flow, (_, _, apart) in zip(flows, batch, strict=True):
+                speed = np.linalg.norm(flow, axis=2) / apart * (_HEIGHT / flow.shape[0])
+                speeds.append((float(speed.mean()), _fastest(speed)))
+        return speeds
 
     def _look(self, pairs: list[_Pair]) -> list[_Floats]:
         import torch
@@ -137,12 +135,12 @@ class Raft:
             return list(flow[:, :, :height, :width].permute(0, 2, 3, 1).float().cpu().numpy())
 
 
-def _columns(speeds: Sequence[_Floats]) -> dict[str, Any]:
+def _columns(speeds: Sequence[tuple[float, float]]) -> dict[str, Any]:
     if not speeds:
         return {"raft_mean_px_per_s": None, "raft_top5_px_per_s": None, "raft_pairs": 0}
     return {
-        "raft_mean_px_per_s": float(np.mean([speed.mean() for speed in speeds])),
-        "raft_top5_px_per_s": float(np.mean([_fastest(speed) for speed in speeds])),
+        "raft_mean_px_per_s": float(np.mean([mean for mean, _ in speeds])),
+        "raft_top5_px_per_s": float(np.mean([fastest for _, fastest in speeds])),
         "raft_pairs": len(speeds),
     }
 

@@ -30,7 +30,7 @@ from dataset.schema import Column
 from experts import weights
 from experts.base import ClipView, ModelRef, Needs, Resources, Statement
 from experts.standard._backbone import Backbone
-from experts.standard._load import joint, load_tensors
+from experts.standard._load import load_tensors
 from experts.standard._place import place_of
 from media.errors import ConfigError
 
@@ -63,7 +63,7 @@ class VideoQuality:
         head = weights.resolve("video_quality", profile, override)
         self._backbone = Backbone("video_embedding", profile, override, place)
         self._heads = _heads(head.path, self._backbone.dim)
-        self.model = joint(self._backbone.model, head.ref)
+        self.model = weights.joint(self._backbone.model, head.ref)
 
     def measure(self, views: Sequence[ClipView]) -> list[dict[str, Any]]:
         """Return the columns of each clip."""

@@ -130,26 +130,44 @@ def select(
     rules: Rules = "default",
     name: Selection = "default",
     what_if: Annotated[bool, typer.Option("--what-if", help="Print the funnel and write nothing.")] = False,
+    change: Annotated[
+        list[str] | None, typer.Option(help="With --what-if: rule=predicate, tried against the rules; repeatable.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Judge every clip by named SQL rules and print the funnel; nothing measured is thrown away.
 
+    With --what-if also what every threshold alone rejects, and where it would stand to let a part of that in.
+
     Example: rushes select dataset --rules rules.yaml --what-if
+
+    Another threshold: rushes select dataset --what-if --change 'motion=flow_p95_px_per_s between 2 and 900'
     """
     import dataclasses
 
-    from curation.select import what_if as try_rules
+    from curation.sweep import sweep, threshold_rows
+    from curation.thresholds import compare, parse_changes
     from dataset import open_root
     from pipelines import steps
+    from pipelines.cli.common import table
     from pipelines.progress import Reporter
 
+    if change and not what_if:
+        raise UserError("rushes select: --change only tries: add --what-if, or write the change into the rules' file")
     root, named = open_root(dataset), steps.rules_of(rules)
+    if change:
+        compared = compare(root, named, parse_changes(change))
+        print_json(dataclasses.asdict(compared)) if as_json else print(f"{funnel_text(compared.funnel)}\n{compared}")
+        return
     if what_if:
-        funnel = try_rules(root, named)
-    else:
-        config = {"rules": dict(named.predicates), "name": name}
-        with steps.working(root, "select", config, Reporter(), "local") as work:
-            funnel = steps.select(work, rules, name)
+        funnel, swept = sweep(root, named)
+        told = {**dataclasses.asdict(funnel), "thresholds": [dataclasses.asdict(one) for one in swept]}
+        parts = [funnel_text(funnel), *([table(threshold_rows(swept))] if swept else [])]
+        print_json(told) if as_json else print("\n\n".join(parts))
+        return
+    config = {"rules": dict(named.predicates), "name": name}
+    with steps.working(root, "select", config, Reporter(), "local") as work:
+        funnel = steps.select(work, rules, name)
     print_json(dataclasses.asdict(funnel)) if as_json else print(funnel_text(funnel))
 
 

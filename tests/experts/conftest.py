@@ -73,7 +73,10 @@ def keyframes(footage: Footage) -> Callable[..., list[Rgb]]:
 
 @pytest.fixture(scope="session")
 def views(photo: Callable[[str], Rgb], keyframes: Callable[..., list[Rgb]]) -> list[ClipView]:
-    """Clips of different shapes and lengths, with measured columns: a photograph, two videos, a strip, a dot."""
+    """Clips of different shapes and lengths, with measured columns: a photograph, two videos, a strip, a dot.
+
+    In the last, `mixed`, keyframes do not agree: half of them show a face, a quarter is red.
+    """
     measured: dict[str, Any] = {
         "camera_motion": "pan left",
         "camera_confidence": 0.9,
@@ -84,12 +87,14 @@ def views(photo: Callable[[str], Rgb], keyframes: Callable[..., list[Rgb]]) -> l
         "noise_sigma": 2.0,
     }
     strip = photo("astronaut.png")[:, 100:220]
+    plain = [np.full_like(photo("astronaut.png"), colour) for colour in ((220, 0, 0), (0, 0, 255))]
     return [
         view_of([photo("astronaut.png")], clip_id="astronaut", **measured),
         view_of(keyframes("carphone_pristine.mp4", 0, 30), clip_id="carphone", first=90),
         view_of([strip, strip[::-1]], clip_id="strip", camera_motion="static", camera_confidence=0.8),
         view_of([np.full((1, 1, 3), 200, np.uint8)], clip_id="dot"),
         view_of([np.zeros((40, 300, 3), np.uint8)] * 2, clip_id="black", sharpness_laplacian=0.0),
+        view_of([photo("astronaut.png")] * 2 + plain, clip_id="mixed"),
     ]
 
 

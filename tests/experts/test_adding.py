@@ -20,7 +20,7 @@ import experts
 import media
 from dataset.schema import Column
 from experts import weights
-from experts.base import ClipView, Expert, ModelRef, Needs, Resources, Statement
+from experts.base import ClipView, Controller, Expert, ModelRef, Needs, Resources, Statement
 from media.errors import ConfigError
 from tests import videos
 from tests.experts.conftest import view_of
@@ -135,6 +135,41 @@ def test_a_profile_takes_the_experts_of_the_one_it_extends(tmp_path: Path) -> No
     more.write_text(yaml.safe_dump({"name": "more", "extends": base, "experts": {"light": "experts.light:Light"}}))
     assert set(weights.load_profile(str(more)).experts) >= {"area", "light"}
     assert "tags" in weights.load_profile(str(more)).roles
+
+
+DRAWS = """
+import numpy as np
+from experts.base import Control, Resources
+
+class Grey:
+    name, version, roles, resources, model = "grey", "1", (), Resources(), None
+    def __init__(self, profile, override, threads): pass
+    def control(self, view): return Control("depth", np.stack([f[..., 0] for f in view.frames]), 0, 255)
+"""
+
+
+def test_an_expert_that_draws_may_be_brought_with_a_table_or_without(tmp_path: Path) -> None:
+    (tmp_path / "grey.py").write_text(DRAWS)
+    (tmp_path / "area.py").write_text(PLAIN + "    def control(self, view): raise NotImplementedError\n")
+    own = profile_of(tmp_path, extends="embedded", experts={"grey": "grey.py", "area": "area.py"})
+    view = view_of([np.full((4, 5, 3), 7, np.uint8)])
+    grey = experts.load_control("grey", own)
+    assert isinstance(grey, Controller)
+    assert grey.control(view).maps.tolist() == np.full((1, 4, 5), 7).tolist()
+    assert experts.names(own) == (*experts.EMBEDDED, "area")
+    assert isinstance(experts.load_control("area", own), Expert)
+    with pytest.raises(ConfigError, match="no expert 'grey'"):
+        experts.load("grey", own)
+    with pytest.raises(ConfigError, match=r"no control 'light' \(known: canny, skeleton, flow, mask, area, grey\)"):
+        experts.load_control("light", own)
+    with pytest.raises(ConfigError, match="no control 'grey'"):
+        experts.load_control("grey")
+
+
+def test_a_control_that_declares_too_little_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "grey.py").write_text(DRAWS.replace("resources, model", "costs, model"))
+    with pytest.raises(ConfigError, match=r"experts\.grey: .*lacks resources"):
+        experts.load_control("grey", profile_of(tmp_path, experts={"grey": "grey.py"}))
 
 
 @pytest.mark.parametrize(

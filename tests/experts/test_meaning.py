@@ -15,6 +15,7 @@ from experts.alignment import Alignment, conse, model_ref
 from experts.base import Expert, Rgb
 from experts.sentence import Sentence
 from experts.shots import TransNet, small
+from experts.tags import Tags
 from tests.experts.conftest import view_of
 
 if TYPE_CHECKING:
@@ -107,6 +108,17 @@ def test_the_pair_of_models_is_named_without_loading_them(alignment: Alignment) 
     assert alignment.model == model_ref()
     assert "efficientnet-lite0" in model_ref().name
     assert "MiniLM" in model_ref().name
+
+
+@pytest.mark.parametrize("role", ["tags", "tag_names", "sentence"])
+def test_whatever_makes_the_value_is_in_the_hash(role: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(b"other")
+    changed, now = model_ref("embedded", {role: other}), model_ref()
+    assert (changed.hash != now.hash, len(now.hash)) == (True, 12)
+    if role != "sentence":
+        assert Tags.model_ref("embedded", {role: other}).hash != Tags.model_ref().hash
+    assert Tags.model_ref().name == "efficientnet-lite0"
 
 
 def test_kept_embeddings_that_are_damaged_are_made_again(

@@ -15,7 +15,7 @@ import yaml
 import experts
 from experts.base import Rgb
 from experts.standard import _place, _server, captioner
-from experts.standard._words import PROMPT, UNTOLD, Answer, claims
+from experts.standard._words import PROMPT, UNTOLD, Answer, _sentences, claims
 from experts.torchvision import have_torchvision, ready
 from media import decode_jpeg
 from media.errors import BackendError, ConfigError
@@ -109,6 +109,34 @@ def test_what_says_nothing_claims_nothing(nothing: str) -> None:
 def test_the_same_words_are_claimed_once_and_a_flood_is_cut_off() -> None:
     assert len(parts("subject: A dog.\nsubject: A dog.")) == 1
     assert len(parts("\n".join(f"subject: thing number {at}" for at in range(40)))) == 12
+
+
+def test_two_that_wear_the_same_are_two_claims() -> None:
+    assert parts("The man wears a red hat. The woman wears a red hat.") == [
+        ("appearance", "man", "wears", "a red hat"),
+        ("appearance", "woman", "wears", "a red hat"),
+    ]
+
+
+def test_every_quotation_is_read() -> None:
+    assert parts("text: One sign reads \"STOP\" and another 'GO LEFT'.") == [
+        ("text", "text", "reads", "STOP"),
+        ("text", "text", "reads", "GO LEFT"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "sentences"),
+    [
+        ("Mr. Bean holds a bear. It is brown!", ["Mr. Bean holds a bear", "It is brown"]),
+        ("A tower of 3.5 metres... Dr. Who stands by?", ["A tower of 3.5 metres", "Dr. Who stands by"]),
+        ('A sign reads "STOP!" in red. A car stops.', ['A sign reads "STOP!" in red', "A car stops"]),
+        ('He says "Go." She goes.', ['He says "Go."', "She goes"]),
+        ("One. Two", ["One", "Two"]),
+    ],
+)
+def test_a_sentence_ends_where_it_ends(said: str, sentences: list[str]) -> None:
+    assert [said[start:end].strip(" .!?") for _, start, end in _sentences(said)] == sentences
 
 
 def test_the_confidence_of_a_claim_is_that_of_its_own_tokens() -> None:

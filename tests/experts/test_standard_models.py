@@ -189,13 +189,14 @@ def test_the_packaged_vocabulary_is_one_and_a_wrong_one_names_its_fault(tmp_path
     ("label", "bare", "many"),
     [
         ("A dog", "dog", "dogs"),
-        ("a group of people", "group of people", "group of peoples"),
+        ("a group of people", "group of people", "groups of people"),
         ("an insect", "insect", "insects"),
         ("A person.", "person", "people"),
         ("bus", "bus", "buses"),
         ("a toy", "toy", "toys"),
         ("city", "city", "cities"),
-        ("food", "food", "foods"),
+        ("some food", "food", "food"),
+        ("street food", "street food", "street food"),
     ],
 )
 def test_labels_are_asked_for_bare_and_counted_in_the_plural(label: str, bare: str, many: str) -> None:

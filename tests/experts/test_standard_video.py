@@ -13,8 +13,8 @@ import torch
 
 import experts
 from experts.base import ClipView, Rgb
+from experts.frames import evenly, pairs_of
 from experts.standard import _place
-from experts.standard._frames import evenly, pairs_of
 from experts.torchvision import have_torchvision, ready
 from media.errors import ConfigError
 from tests.experts import tiny
@@ -110,6 +110,16 @@ def test_a_whole_view_is_taken_as_it_is_and_a_short_one_gives_frames_twice(frame
     assert found is not None
     assert [next(at for at in range(3) if frame is frames[at]) for frame in found] == [0, 0, 1, 2, 2]
     assert [seconds for _, _, seconds in pairs_of(view, 100.0, 96)] == pytest.approx([0.04, 0.04])
+
+
+def test_frames_of_a_whole_view_are_no_higher_than_asked(frames: list[Rgb]) -> None:
+    view = ClipView("w", frames, [7, 8, 9], [0.0, 0.04, 0.08], 7, 10)
+    found = evenly(view, 3, 36)
+    assert found is not None
+    assert [frame.shape for frame in found] == [(36, 48, 3)] * 3
+    assert {picture.shape for first, second, _ in pairs_of(view, 100.0, 36) for picture in (first, second)} == {
+        (36, 48, 3)
+    }
 
 
 # Video embedding and quality

@@ -177,6 +177,13 @@ def test_text_is_stated_over_the_frames_it_was_read_in(loaded: Load) -> None:
     assert (statement.first_frame, statement.end_frame) == (10, 11)
 
 
+def test_lines_are_read_from_the_top_whichever_came_first(loaded: Load) -> None:
+    first = written(texture(640), "SECOND LINE", 100, 260)
+    values = loaded("text").measure([view_of([first, written(first, "FIRST LINE", 100, 120)])])[0]
+    assert values["text"].splitlines() == ["FIRST LINE", "SECOND LINE"]
+    assert [line["text"] for line in values["lines"]] == ["FIRST LINE", "SECOND LINE"]
+
+
 @pytest.mark.parametrize("name", ["chelsea.png", "coffee.png", "rocket.jpg", "flower.jpg"])
 def test_no_text_is_read_where_there_is_none(name: str, loaded: Load, photo: Photo) -> None:
     values = loaded("text").measure([view_of([photo(name)])])[0]

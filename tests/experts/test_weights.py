@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from media.errors import ConfigError, MissingModelError
 
 
 def written(path: Path, profile: dict[str, object]) -> str:
+    before = path.stat().st_mtime_ns if path.exists() else 0
     path.write_text(yaml.safe_dump(profile))
+    if path.stat().st_mtime_ns == before:  # within one tick of the file system's clock
+        os.utime(path, ns=(before + 1_000_000, before + 1_000_000))
     return str(path)
 
 
@@ -169,6 +173,82 @@ def test_a_profile_of_ones_own_extends_another(tmp_path: Path) -> None:
     path = written(tmp_path / "own.yaml", {"name": "own", "extends": "embedded", "roles": {"tags": role}})
     assert weights.resolve("tags", path).path == mine
     assert weights.resolve("shots", path).ref.name == "transnetv2"
+
+
+def test_what_a_profile_names_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    for folder, content in ((there, b"ours"), (elsewhere, b"theirs")):
+        folder.mkdir()
+        (folder / "w.bin").write_bytes(content)
+    (elsewhere / "only.bin").write_bytes(b"only")
+    role = {"model": "mine", "license": "MIT"}
+    roles = {
+        "tags": {**role, "path": "w.bin"},
+        "nsfw": {**role, "path": "only.bin"},
+        "pose": {**role, "path": "no.bin"},
+    }
+    written(there / "base.yaml", {"name": "base", "extends": "embedded", "roles": roles})
+    own = written(there / "own.yaml", {"name": "own", "extends": "base.yaml"})
+    monkeypatch.chdir(elsewhere)
+    assert weights.resolve("tags", own).path.read_bytes() == b"ours"
+    assert weights.resolve("nsfw", own).path.read_bytes() == b"only"  # as before: of the working directory
+    with pytest.raises(MissingModelError, match=str(there / "no.bin")):
+        weights.resolve("pose", own)
+    assert weights.resolve("tags", "../there/own.yaml").path.read_bytes() == b"ours"
+    written(there / "base.yaml", {"name": "base", "roles": {"tags": {**role, "path": str(elsewhere / "w.bin")}}})
+    assert weights.resolve("tags", own).path.read_bytes() == b"theirs"  # a changed base is read again
+
+
+def test_profiles_that_extend_each_other_are_refused_by_file_and_field(tmp_path: Path) -> None:
+    a, b = str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")
+    written(Path(a), {"name": "a", "extends": "b.yaml"})
+    written(Path(b), {"name": "b", "extends": "a.yaml"})
+    with pytest.raises(ConfigError, match=r"b\.yaml: extends: .*a\.yaml -> b\.yaml -> a\.yaml"):
+        weights.load_profile(a)
+    written(Path(b), {"name": "b", "extends": "gone.yaml"})
+    with pytest.raises(ConfigError, match=r"b\.yaml: extends: no profile 'gone\.yaml'"):
+        weights.load_profile(a)
+
+
+def test_weights_of_the_hub_have_the_hash_of_the_same_weights_given_by_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot, local = tmp_path / "0123abcd", tmp_path / "local"
+    for folder in (snapshot, local):
+        folder.mkdir()
+        (folder / "a.safetensors").write_bytes(b"one")
+        (folder / "b.safetensors").write_bytes(b"two")
+    monkeypatch.setattr(weights, "_snapshot", lambda source, local_only: snapshot)
+    hub = weights.resolve("depth", "standard").ref
+    assert hub.hash == weights.resolve("depth", "standard", {"depth": local}).ref.hash
+    (snapshot / "a.safetensors").write_bytes(b"other")
+    assert weights.resolve("depth", "standard").ref.hash != hub.hash
+
+
+def test_the_hash_of_a_large_file_is_kept_for_other_processes_until_the_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUSHES_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(weights, "_LARGE", 4)
+    large = tmp_path / "large.bin"
+    asked: list[Path] = []
+
+    def sha256_of(path: Path) -> str:
+        asked.append(path)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    monkeypatch.setattr(carriers, "sha256_of", sha256_of)
+
+    def hashed() -> str:
+        weights._sha256.cache_clear()  # as another process
+        return weights.resolve("tags", override={"tags": large}).ref.hash
+
+    large.write_bytes(b"weights")
+    assert hashed() == hashed() == hashlib.sha256(b"weights").hexdigest()[:12]
+    assert len(asked) == 1
+    large.write_bytes(b"other weights")
+    assert hashed() == hashlib.sha256(b"other weights").hexdigest()[:12]
+    assert len(asked) == 2
 
 
 def test_status_has_a_row_for_each_role_there_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Frames of a clip beyond its keyframes: read again from its file, in bounded memory."""
+"""Frames of a clip beyond its keyframes, for experts of `frames`: read again from its file, in bounded memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def evenly(view: ClipView, count: int, height: int) -> list[Rgb] | None:
     frames = view.end_frame - view.first_frame
     wanted = np.linspace(0, max(0, frames - 1), count).round().astype(int)
     if _whole(view):
-        return [view.frames[at] for at in wanted]
+        small = {at: _at_most(view.frames[at], height) for at in wanted.tolist()}
+        return [small[at] for at in wanted.tolist()]
     kept: dict[int, Rgb] = {}
     needed = set(wanted.tolist())
     with _reread(view) as found:
@@ -48,17 +49,24 @@ def pairs_of(view: ClipView, per_s: float, height: int) -> Iterator[tuple[Rgb, R
         for at in range(len(view.frames) - 1):
             if view.times_s[at] >= due:
                 due = view.times_s[at] + 1 / per_s
-                yield view.frames[at], view.frames[at + 1], view.times_s[at + 1] - view.times_s[at]
+                first, second = (_at_most(frame, height) for frame in view.frames[at : at + 2])
+                yield first, second, view.times_s[at + 1] - view.times_s[at]
         return
     with _reread(view) as found:
-        first: tuple[Rgb, float] | None = None
+        before: tuple[Rgb, float] | None = None
         for frame in found or ():
-            if first is not None:
-                yield first[0], frame.rgb(height), frame.time_s - first[1]
-            first = None
+            if before is not None:
+                yield before[0], frame.rgb(height), frame.time_s - before[1]
+            before = None
             if frame.time_s >= due:
                 due = frame.time_s + 1 / per_s
-                first = (frame.rgb(height), frame.time_s)
+                before = (frame.rgb(height), frame.time_s)
+
+
+def _at_most(frame: Rgb, height: int) -> Rgb:
+    from media import resize
+
+    return frame if frame.shape[0] <= height else resize(np.ascontiguousarray(frame), height)
 
 
 def _whole(view: ClipView) -> bool:

@@ -1,0 +1,197 @@
+"""A data set in another project's form -> sources, clips, and what was said of them where they came from.
+
+Videos that are on this machine go the usual way, from ingest on. What came with them - captions, scores - is kept
+beside, in `experts/imported`: it is evidence of another kind, and no caption of ours. A video that is not here is a
+quarantined row of `videos` that says why; nothing is fetched.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from typing import Any, Final
+
+import pyarrow.compute as pc
+
+from curation.quarantine import id_of_address
+from dataset import Root
+from dataset.importing import Imported, imported_schema
+from dataset.schema import BASE_TABLES
+from pipelines import steps
+from pipelines.config import RunConfig, SourceConfig, validate
+
+__all__ = ["ImportCounts", "Rights", "take_in"]
+
+_TABLE: Final = "experts/imported"
+_VERSION: Final = "1"
+_MISSING_IN_PART: Final = 10_000
+_DETAILS: Final = 5
+
+Records = Callable[[], Iterator[Imported]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What the user says of the data set; it stands before what the data set says."""
+
+    source: str | None = None
+    license: str | None = None
+
+
+@dataclass(slots=True)
+class ImportCounts:
+    """What an import came to: records read, videos here and not here, clips of which something was said."""
+
+    records: int = 0
+    videos: int = 0
+    missing: int = 0
+    clips: int = 0
+    details: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Found:
+    """The videos of a data set: those here, by their rights, and those not here."""
+
+    here: dict[str, Rights] = field(default_factory=dict)
+    missing: dict[str, tuple[Rights, str]] = field(default_factory=dict)
+
+
+def take_in(
+    work: steps.Work, records: Records, rights: Rights, config: Mapping[str, Any], *, format: str, key: str
+) -> ImportCounts:
+    """Ingest the videos that `records()` names and keep what it says of their clips.
+
+    `records` is called twice and must give the same both times. `config` has the fields of a RunConfig, but for the
+    sources. `format` is that of the data set and `key` names it: what an earlier import of it called missing is
+    forgotten first. What is there already is not ingested again.
+    """
+    counts = ImportCounts()
+    with work.report.step("read the data set", "records", numbered=False) as move:
+        found = _find(records(), rights, counts, move)
+    _quarantine(work, found.missing, key)
+    if found.here:
+        by_rights: dict[Rights, list[str]] = defaultdict(list)
+        for uri, known in found.here.items():
+            by_rights[known].append(uri)
+        sources = [SourceConfig(uris=uris, source=r.source, license=r.license) for r, uris in by_rights.items()]
+        steps.ingest(work, validate(RunConfig, {**config, "sources": sources}, "rushes import"))
+        with work.report.step("keep what was said", "videos", numbered=False) as move:
+            counts.clips = _keep(work, records(), found.here, format, move)
+    return counts
+
+
+def _find(
+    records: Iterator[Imported], rights: Rights, counts: ImportCounts, move: Callable[[int, int], None]
+) -> _Found:
+    found = _Found()
+    for record in records:
+        counts.records += 1
+        known = Rights(rights.source or record.source, rights.license or record.license)
+        if record.missing is None:
+            found.here.setdefault(record.uri, known)
+        elif record.uri not in found.missing:
+            found.missing[record.uri] = known, record.missing
+            if len(counts.details) < _DETAILS:
+                counts.details.append(f"{record.uri}: {record.missing}")
+        move(counts.records, counts.records)
+    counts.videos, counts.missing = len(found.here), len(found.missing)
+    return found
+
+
+def _quarantine(work: steps.Work, missing: Mapping[str, tuple[Rights, str]], key: str) -> None:
+    """Write the rows of the videos that are not here, in place of those of an earlier import."""
+    blank: dict[str, Any] = {column.name: None for column in BASE_TABLES["videos"]}
+    rows = (
+        {
+            **blank, "video_id": id_of_address(uri), "uri": uri, "media": "video", "status": "quarantined",
+            "reason": "unreadable", "detail": detail, "source": known.source, "license": known.license,
+            "run_id": work.run_id,
+        }
+        for uri, (known, detail) in missing.items()
+    )  # fmt: skip
+    number = 0
+    while batch := list(islice(rows, _MISSING_IN_PART)):
+        work.root.write_part("videos", batch, key=_part_key(key, number))
+        work.rows["videos"] += len(batch)
+        number += 1
+    while work.root.remove_part("videos", _part_key(key, number)):
+        number += 1
+
+
+def _part_key(key: str, number: int) -> str:
+    return f"import {key} {number}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    clip_id: str
+    start_s: float
+    end_s: float
+
+
+def _keep(
+    work: steps.Work,
+    records: Iterator[Imported],
+    here: Mapping[str, Rights],
+    format: str,
+    move: Callable[[int, int], None],
+) -> int:
+    """Write a row of `experts/imported` for each clip that something was said of; return how many."""
+    ids, clips = _ingested(work.root, here)
+    written = done = 0
+    for uri, said in groupby(records, key=lambda record: record.uri):
+        if uri not in here:
+            continue
+        video_id = ids.get(uri)
+        rows = [] if video_id is None else list(_rows(clips[video_id], list(said), format, work.run_id))
+        if rows:
+            work.root.write_part(_TABLE, rows, imported_schema(), key=f"imported {video_id}")
+            work.rows[_TABLE] += len(rows)
+            written += len(rows)
+        done += 1
+        move(done, len(here))
+    return written
+
+
+def _ingested(root: Root, here: Mapping[str, Rights]) -> tuple[dict[str, str], Mapping[str, list[_Clip]]]:
+    """Return the ids of the videos at `here`, by address, and their clips, by id."""
+    videos = root.read("videos", ["uri", "video_id"], filter=pc.field("status") == "ok").to_pylist()
+    ids = {row["uri"]: row["video_id"] for row in videos if row["uri"] in here}
+    clips: dict[str, list[_Clip]] = defaultdict(list)
+    columns = ["clip_id", "video_id", "start_s", "end_s"]
+    wanted = set(ids.values())
+    for row in root.read("clips", columns, filter=pc.field("kind") == "clip").to_pylist():
+        if row["video_id"] in wanted:
+            clips[row["video_id"]].append(_Clip(row["clip_id"], row["start_s"] or 0.0, row["end_s"] or 0.0))
+    return ids, clips
+
+
+def _rows(clips: Sequence[_Clip], said: Sequence[Imported], format: str, run_id: str) -> Iterator[dict[str, Any]]:
+    """Yield, for each clip, the row of the record that covers most of it."""
+    for clip in clips:
+        covered, record = max(((_covered(clip, record), record) for record in said), key=lambda pair: pair[0])
+        if covered > 0:
+            yield {
+                "clip_id": clip.clip_id,
+                "version": _VERSION,
+                "statements": [],
+                "run_id": run_id,
+                "caption": record.caption,
+                "scores": dict(record.scores),
+                "labels": dict(record.labels),
+                "format": format,
+                "said_from_s": record.start_s,
+                "said_to_s": record.end_s,
+                "covered_fraction": covered,
+            }
+
+
+def _covered(clip: _Clip, record: Imported) -> float:
+    """Return the share of the clip that lies in the record's span."""
+    if record.start_s is None or record.end_s is None:
+        return 1.0
+    shared = min(clip.end_s, record.end_s) - max(clip.start_s, record.start_s)
+    return max(0.0, shared) / max(clip.end_s - clip.start_s, 1e-9)

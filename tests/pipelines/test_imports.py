@@ -1,0 +1,164 @@
+"""`rushes import`: what is here is ingested, what was said of it is kept, and what is not here is listed."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataset import open_root, verify
+from dataset.importing import IMPORTED, imported_schema
+from dataset.root import Root
+from tests import videos
+from tests.dataset.test_importing import openvid, panda, tar
+from tests.pipelines.conftest import Run
+
+ENGINE = ("--engine", "local", "--detector", "adaptive", "--json")
+
+
+def two_shots(path: Path, seed: int = 0) -> Path:
+    """Write a video of two shots, of 40 frames each, at 20 frames a second."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames = [*videos.scene_frames(40, seed=seed), *videos.scene_frames(40, seed=seed + 50)]
+    return videos.write_video(path, frames, fps=20)
+
+
+def taken(rushes: Run, *arguments: object) -> dict[str, Any]:
+    code, out, err = rushes("import", *arguments, *ENGINE)
+    assert code == 0, err
+    result: dict[str, Any] = json.loads(out)
+    return result
+
+
+def said(root: Root) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = root.read("experts/imported").to_pylist()
+    return sorted(rows, key=lambda row: str(row["clip_id"]))
+
+
+def test_the_spans_of_panda_go_to_the_clips_that_they_cover(rushes: Run, tmp_path: Path) -> None:
+    two_shots(tmp_path / "videos/abc.mp4")
+    spans = "[['0:00:00.000', '0:00:01.900'], ['0:00:02.100', '0:00:04.000']]"
+    path = panda(tmp_path / "p.csv", timestamp=spans, caption="['first', 'second – 犬']")
+    result = taken(rushes, tmp_path / "d", path, "--format", "panda-70m", "--media", tmp_path / "videos",
+                   "--license", "LicenseRef-test")  # fmt: skip
+    root = open_root(tmp_path / "d")
+    (video,) = root.read("videos").to_pylist()
+    assert (video["status"], video["source"], video["license"]) == ("ok", "Panda-70M", "LicenseRef-test")
+    rows = said(root)
+    clips = {row["clip_id"]: row for row in root.read("clips").to_pylist()}
+    assert len(rows) == result["clips"] == len(clips) >= 2
+    for row in rows:
+        clip = clips[row["clip_id"]]
+        late = clip["start_s"] >= 1.9
+        assert row["caption"] == ("second – 犬" if late else "first")
+        assert dict(row["scores"]) == {"matching_score": pytest.approx(0.5 if late else 0.45)}
+        assert row["covered_fraction"] > 0.9
+        assert row["statements"] == []
+    assert verify(root) == []
+
+
+def test_imported_words_can_be_asked_for_and_ruled_by_in_sql(rushes: Run, tmp_path: Path) -> None:
+    two_shots(tmp_path / "videos/a.mp4")
+    path = openvid(tmp_path / "o.csv", "a.mp4")
+    taken(rushes, tmp_path / "d", path, "--format", "openvid", "--media", tmp_path / "videos")
+    sql = "select caption, scores['aesthetic_score'] as s, labels['camera_motion'] as m from expert_imported"
+    code, out, err = rushes("query", tmp_path / "d", sql, "--json")
+    assert code == 0, err
+    assert {(row["caption"], row["s"], row["m"]) for row in json.loads(out)} == {("A man, smiling.", 5.1, "pan_left")}
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("liked: scores['aesthetic_score'] > 6\n")
+    code, out, err = rushes("select", tmp_path / "d", "--rules", rules, "--what-if")
+    assert code == 0, err
+    assert "kept 0 of" in out
+
+
+def test_what_is_not_here_is_quarantined_and_forgotten_once_it_is(rushes: Run, tmp_path: Path) -> None:
+    path, media = panda(tmp_path / "p.csv"), tmp_path / "videos"
+    media.mkdir()
+    code, out, err = rushes("import", tmp_path / "d", path, "--format", "panda-70m", "--media", media, *ENGINE)
+    assert code == 0, err
+    assert "not here: https://www.youtube.com/watch?v=abc: not fetched" in err
+    assert json.loads(out)["missing"] == 1
+    (row,) = open_root(tmp_path / "d").read("videos").to_pylist()
+    assert (row["status"], row["reason"], row["uri"]) == (
+        "quarantined",
+        "unreadable",
+        "https://www.youtube.com/watch?v=abc",
+    )
+    assert "downloads nothing" in row["detail"]
+    two_shots(media / "abc.mp4")
+    taken(rushes, tmp_path / "d", path, "--format", "panda-70m", "--media", media)
+    (row,) = open_root(tmp_path / "d").read("videos").to_pylist()
+    assert row["status"] == "ok"
+
+
+def test_nothing_is_fetched(rushes: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("an address was opened")
+
+    monkeypatch.setattr(fsspec, "open", refuse)
+    assert taken(rushes, tmp_path / "d", panda(tmp_path / "p.csv"), "--format", "panda-70m")["missing"] == 1
+
+
+def test_webdataset_is_unpacked_ingested_and_taken_in_once(rushes: Run, tmp_path: Path) -> None:
+    one, two = (two_shots(tmp_path / f"made/{seed}.mp4", seed).read_bytes() for seed in (1, 2))
+    about = json.dumps({"source": "a web page", "license": "CC0-1.0", "aesthetic": 4.5}).encode()
+    tar(tmp_path / "tars/0.tar", {"k1.mp4": one, "k1.txt": "caf\u00e9".encode(), "k1.json": about})
+    tar(tmp_path / "tars/1.tar", {"k2.mp4": two, "k2.txt": b"two", "k2.json": b"{}", "k3.mp4": b"no video"})
+    asked = (tmp_path / "d", tmp_path / "tars", "--format", "webdataset", "--media", tmp_path / "media")
+    first = taken(rushes, *asked)
+    root = open_root(tmp_path / "d")
+    rows = {row["uri"]: row for row in root.read("videos").to_pylist()}
+    assert sorted(row["status"] for row in rows.values()) == ["ok", "ok", "quarantined"]
+    assert {(row["source"], row["license"]) for row in rows.values() if row["size_bytes"] == len(one)} == {
+        ("a web page", "CC0-1.0")
+    }
+    assert {row["caption"] for row in said(root)} == {"café", "two"}
+    assert verify(root) == []
+    again = taken(rushes, *asked)
+    assert (again["clips"], again["rows"].get("clips", 0)) == (first["clips"], 0)
+    assert verify(open_root(tmp_path / "d")) == []
+
+
+def test_a_wrong_format_or_folder_makes_no_dataset(rushes: Run, tmp_path: Path) -> None:
+    path = openvid(tmp_path / "o.csv", "a.mp4")
+    for arguments, said_of_it in [
+        (("--format", "openvdi", "--media", tmp_path), "did you mean openvid?"),
+        (("--format", "openvid"), "openvid: name the folder where its videos lie with --media"),
+        (("--format", "openvid", "--media", tmp_path / "gone"), "there is no such folder"),
+    ]:
+        code, _, err = rushes("import", tmp_path / "d", path, *arguments)
+        assert code == 2
+        assert said_of_it in err
+        assert err.count("\n") == 1
+    code, _, err = rushes("import", tmp_path / "d", tmp_path / "x.csv", "--format", "openvid", "--media", tmp_path)
+    assert (code, "there is no file or folder" in err) == (2, True)
+    assert not (tmp_path / "d").exists()
+
+
+def test_the_commands_of_the_page_run_as_they_stand(
+    rushes: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/importing.md").read_text()
+    commands = [shlex.split(line) for line in page.splitlines() if line.startswith("rushes ")]
+    monkeypatch.chdir(tmp_path)
+    openvid(tmp_path / "OpenVid-1M.csv", two_shots(tmp_path / "videos/a.mp4", 3).name)
+    panda(tmp_path / "panda70m_testing.csv", two_shots(tmp_path / "fetched/abc.mp4", 4).stem)
+    tar(tmp_path / "tars/0.tar", {"k.mp4": two_shots(tmp_path / "made/k.mp4", 5).read_bytes(), "k.txt": b"words"})
+    (tmp_path / "rules.yaml").write_text("aesthetic: scores['aesthetic_score'] > 5\n")
+    assert len(commands) == 5
+    for command in commands:
+        local = ENGINE[:4] if command[1] == "import" else ()
+        code, out, err = rushes(*command[1:], *local)
+        assert code == 0, err
+        assert out
+    root = open_root("dataset")
+    assert {row["format"] for row in said(root)} == {"openvid", "panda-70m", "webdataset"}
+    names = {column.name for column in imported_schema()}
+    assert {name for name in re.findall(r"`(\w+)`", page) if name in names} >= {c.name for c in IMPORTED}

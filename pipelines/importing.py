@@ -87,13 +87,15 @@ def _find(
     records: Iterator[Imported], rights: Rights, counts: ImportCounts, move: Callable[[int, int], None]
 ) -> _Found:
     found = _Found()
+    known_once: dict[tuple[Rights, str | None], tuple[Rights, str | None]] = {}  # a data set has millions of addresses
     for record in records:
         counts.records += 1
-        known = Rights(rights.source or record.source, rights.license or record.license)
-        if record.missing is None:
+        about = Rights(rights.source or record.source, rights.license or record.license), record.missing
+        known, why = known_once.setdefault(about, about)
+        if why is None:
             found.here.setdefault(record.uri, known)
         elif record.uri not in found.missing:
-            found.missing[record.uri] = known, record.missing
+            found.missing[record.uri] = known, why
             if len(counts.details) < _DETAILS:
                 counts.details.append(f"{record.uri}: {record.missing}")
         move(counts.records, counts.records)

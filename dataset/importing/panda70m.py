@@ -19,8 +19,8 @@ from media.errors import DatasetError
 __all__ = ["FORMAT", "seconds"]
 
 _NOT_FETCHED: Final = (
-    "not fetched: Rushes downloads nothing from YouTube; put the video, as {name}.mp4, into a folder and name that "
-    "with --media"
+    "not fetched: Rushes downloads nothing from YouTube; put the video, as <videoID>.mp4, into a folder and name "
+    "that with --media"
 )
 
 
@@ -48,7 +48,7 @@ def _read(path: Path, media: Path | None) -> Iterator[Imported]:
                 scores={"matching_score": _number(row, scores[place])} if scores else {},
                 labels={"desirable_filtering": str(desirable[place])} if desirable else {},
                 source="Panda-70M",
-                missing=None if where else _NOT_FETCHED.format(name=name),
+                missing=None if where else _NOT_FETCHED,
             )
 
 

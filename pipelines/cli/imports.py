@@ -54,8 +54,8 @@ def import_(
     curate = validate(CurateConfig, {"detector": detector}, "--detector")
     steps.preflight("embedded", [], detector=detector)
     given = {"dataset": dataset, "curate": curate, "engine": {"kind": engine, "workers": workers}}
-    told = {"format": chosen.name, "path": str(path), "media": None if media is None else str(media),
-            "source": source, "license": license, "curate": curate.model_dump(mode="json")}  # fmt: skip
+    taken = {"format": chosen.name, "path": str(path), "media": None if media is None else str(media)}
+    told = {"sources": {**taken, "source": source, "license": license}, "curate": curate.model_dump(mode="json")}
     root = open_root(dataset, create=True)
     with steps.working(root, "import", told, Reporter(), engine, workers) as work:
         counts = take_in(
@@ -64,7 +64,7 @@ def import_(
             Rights(source, license),
             given,
             format=chosen.name,
-            key=f"{chosen.name} {path.name}",
+            key=f"{chosen.name} {path.resolve()}",
         )
         for detail in counts.details:
             work.report.say(f"      not here: {detail}")

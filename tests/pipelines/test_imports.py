@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+import media
 from dataset import open_root, verify
 from dataset.importing import IMPORTED, imported_schema
 from dataset.root import Root
+from dataset.shards import shard_row, write_shard
 from tests import videos
+from tests.dataset.build import RUN, caption_row, clip_row, new_root, video_row
 from tests.dataset.test_importing import openvid, panda, tar
 from tests.pipelines.conftest import Run
 
@@ -77,9 +80,9 @@ def test_imported_words_can_be_asked_for_and_ruled_by_in_sql(rushes: Run, tmp_pa
 
 
 def test_what_is_not_here_is_quarantined_and_forgotten_once_it_is(rushes: Run, tmp_path: Path) -> None:
-    path, media = panda(tmp_path / "p.csv"), tmp_path / "videos"
-    media.mkdir()
-    code, out, err = rushes("import", tmp_path / "d", path, "--format", "panda-70m", "--media", media, *ENGINE)
+    path, folder = panda(tmp_path / "p.csv"), tmp_path / "videos"
+    folder.mkdir()
+    code, out, err = rushes("import", tmp_path / "d", path, "--format", "panda-70m", "--media", folder, *ENGINE)
     assert code == 0, err
     assert "not here: https://www.youtube.com/watch?v=abc: not fetched" in err
     assert json.loads(out)["missing"] == 1
@@ -90,8 +93,9 @@ def test_what_is_not_here_is_quarantined_and_forgotten_once_it_is(rushes: Run, t
         "https://www.youtube.com/watch?v=abc",
     )
     assert "downloads nothing" in row["detail"]
-    two_shots(media / "abc.mp4")
-    taken(rushes, tmp_path / "d", path, "--format", "panda-70m", "--media", media)
+    assert verify(open_root(tmp_path / "d")) == []
+    two_shots(folder / "abc.mp4")
+    taken(rushes, tmp_path / "d", path, "--format", "panda-70m", "--media", folder)
     (row,) = open_root(tmp_path / "d").read("videos").to_pylist()
     assert row["status"] == "ok"
 
@@ -126,6 +130,22 @@ def test_webdataset_is_unpacked_ingested_and_taken_in_once(rushes: Run, tmp_path
     assert verify(open_root(tmp_path / "d")) == []
 
 
+def test_what_was_exported_as_webdataset_comes_in_again(rushes: Run, tmp_path: Path) -> None:
+    made = media.encode(videos.scene_frames(40), fps=20)
+    clip, rights = clip_row(0, 40), video_row(source="a shop – 店", license="CC-BY-4.0")
+    row = shard_row(clip, made.data, frames=made.frames, fps=20, width_px=made.width_px, height_px=made.height_px,
+                    run_id=RUN, caption=caption_row(clip["clip_id"], dense="a café, 犬"), video=rights)  # fmt: skip
+    write_shard(new_root(tmp_path), "train", [row], key="aa")
+    code, _, err = rushes("export", tmp_path / "D", tmp_path / "out", "--format", "webdataset")
+    assert code == 0, err
+    taken(rushes, tmp_path / "d", tmp_path / "out", "--format", "webdataset", "--media", tmp_path / "media")
+    root = open_root(tmp_path / "d")
+    (video,) = root.read("videos").to_pylist()
+    assert (video["source"], video["license"], video["frames"]) == ("a shop – 店", "CC-BY-4.0", 40)
+    assert {row["caption"] for row in said(root)} == {"a café, 犬"}
+    assert {dict(row["labels"])["clip_id"] for row in said(root)} == {clip["clip_id"]}
+
+
 def test_a_wrong_format_or_folder_makes_no_dataset(rushes: Run, tmp_path: Path) -> None:
     path = openvid(tmp_path / "o.csv", "a.mp4")
     for arguments, said_of_it in [
@@ -158,6 +178,7 @@ def test_the_commands_of_the_page_run_as_they_stand(
         code, out, err = rushes(*command[1:], *local)
         assert code == 0, err
         assert out
+        assert "warning" not in err  # another data set is no change of settings
     root = open_root("dataset")
     assert {row["format"] for row in said(root)} == {"openvid", "panda-70m", "webdataset"}
     names = {column.name for column in imported_schema()}

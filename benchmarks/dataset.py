@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from benchmarks.common import main
 from curation.select import default_rules, what_if
+from curation.sweep import sweep
 from dataset import BucketRecipe, Root, ShardReader, make_plan, open_root, query, schema_of
 from dataset.buckets import Bucket
 from dataset.schema import MEASURES
@@ -73,7 +74,7 @@ def measure_all(quick: bool) -> dict[str, Any]:
             megabytes = write_clips(open_root(folder, create=True), clips)
             figures[f"clips_{name}_mb"] = round(megabytes)
             figures[f"clips_{name}_write_s"] = round(time.perf_counter() - started, 1)
-            for label, job in (("select", _select), ("wide", _wide)):
+            for label, job in (("select", _select), ("thresholds", _thresholds), ("wide", _wide)):
                 took, peak = _apart(job, str(folder), 3)
                 figures[f"{label}_{name}_s"] = round(statistics.median(took), 3)
                 figures[f"{label}_{name}_peak_mb"] = round(peak)
@@ -221,6 +222,12 @@ def _timed(work: Callable[[], object], rounds: int) -> list[float]:
 def _select(folder: str, rounds: int) -> list[float]:
     rules = default_rules()
     return _timed(lambda: what_if(open_root(folder), rules), rounds)
+
+
+def _thresholds(folder: str, rounds: int) -> list[float]:
+    """Return the seconds of all that `rushes select --what-if` tells: the funnel, and every threshold's moves."""
+    rules = default_rules()
+    return _timed(lambda: sweep(open_root(folder), rules), rounds)
 
 
 def _wide(folder: str, rounds: int) -> list[float]:

@@ -173,9 +173,9 @@ def outcomes(
     they come from. Raises RuleError as `what_if`.
     """
     columns = _columns(connection, named, origin)
-    found = _judged(
-        connection, named, origin, f"SELECT *, count(*) AS clips FROM (SELECT {columns} FROM wide) GROUP BY ALL"
-    )
+    names = ", ".join(f"rule_{index}" for index in range(len(named)))
+    sql = f"SELECT {names}, count(*) AS clips FROM (SELECT {columns} FROM wide) GROUP BY ALL"
+    found = _judged(connection, named, origin, sql)
     clips = found.column("clips").to_numpy().astype(np.int64)
     return *_values(found, named, origin, int(clips.sum()), connection), clips
 

@@ -176,7 +176,8 @@ def _rejected_alone(
     asked += [f"({one.opened}) AS opened_{i}" for i, one in enumerate(found)]
     asked += [f"{column} AS value_{i}" for i, column in enumerate(columns)]
     failing = " + ".join(f"(NOT rule_{i})::INTEGER" for i in range(len(predicates)))
-    rows = query_on(connection, f"SELECT * FROM (SELECT {', '.join(asked)} FROM wide) WHERE {failing} = 1")
+    names = ", ".join(one.rpartition(" AS ")[2] for one in asked)
+    rows = query_on(connection, f"SELECT {names} FROM (SELECT {', '.join(asked)} FROM wide) WHERE {failing} = 1")
     alone = []
     for index, one in enumerate(found):
         column = rows.column(f"value_{columns.index(one.threshold.column)}")

@@ -99,13 +99,15 @@ def views_needed(tree: Any, columns: Collection[WideColumn]) -> set[str] | None:
     """Return the views that a query needs `wide` to join, or None if it may need them all.
 
     `tree` is the query as DuckDB's `json_serialize_sql` gives it. Whatever the query mentions by a name that
-    `wide` has counts as needed; a star, a whole row or a natural join needs everything.
+    `wide` has counts as needed; a whole row or a natural join needs everything, as does a star that may be over `wide`.
     """
+    if _is_starred(tree, ["wide"]):
+        return None
     words: set[str] = set()
     tables: set[str] = set()
     whole: set[str] = set()
     for node in _nodes(tree):
-        if node.get("class") == "STAR" or node.get("ref_type") == "NATURAL":
+        if node.get("ref_type") == "NATURAL":
             return None
         if node.get("class") == "COLUMN_REF" and len(node["column_names"]) == 1:
             whole.add(node["column_names"][0].lower())
@@ -115,6 +117,29 @@ def views_needed(tree: Any, columns: Collection[WideColumn]) -> set[str] | None:
     if whole & tables - {column.name for column in columns}:
         return None
     return {column.view for column in columns if column.name.lower() in words}
+
+
+def _is_starred(tree: Any, sources: list[str]) -> bool:
+    """Whether a star stands where `wide` is among the sources: those of the nearest SELECT around it."""
+    if isinstance(tree, dict):
+        if tree.get("class") == "STAR":
+            return "wide" in sources
+        if "from_table" in tree:
+            sources = _sources(tree["from_table"])
+    children = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return any(_is_starred(child, sources) for child in children)
+
+
+def _sources(table: Any) -> list[str]:
+    """Return the names that a FROM reads directly; what is neither a table, a join nor a subquery may be `wide`."""
+    match (table or {}).get("type"):
+        case "BASE_TABLE":
+            return [table["table_name"].lower()]
+        case "JOIN":
+            return _sources(table["left"]) + _sources(table["right"])
+        case "SUBQUERY":
+            return []
+    return ["wide"]
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ from captioning.prompts import CHINESE, SCHEMA_BY_KEY, in_chinese, messages
 from captioning.reply import Texts, parse_object, parse_reply, text_of
 from media.errors import BackendError
 
-__all__ = ["Answer", "Ask", "Question", "Translation", "fuse", "questions_of", "translate"]
+__all__ = ["Answer", "Ask", "Question", "Translation", "Unanswered", "fuse", "questions_of", "translate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,14 @@ class Answer:
     tokens_in: int | None = None
     tokens_out: int | None = None
     tries: int = 1
+
+
+class Unanswered(BackendError):
+    """A question that failed for good, with the tokens that its tries took all the same."""
+
+    def __init__(self, message: str, tokens_in: int | None, tokens_out: int | None, tries: int) -> None:
+        super().__init__(message)
+        self.tokens_in, self.tokens_out, self.tries = tokens_in, tokens_out, tries
 
 
 Ask = Callable[[Sequence[Question]], Sequence[Answer | BackendError]]

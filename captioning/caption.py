@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
+from captioning.asking import Unanswered
 from captioning.backends.base import Fuser, Reply, Request
 from captioning.checker import Checker
 from captioning.chinese import add_chinese
@@ -122,11 +123,14 @@ def _job(row: Mapping[str, Any], statements: Sequence[Statement], window_s: floa
 
 
 def _by_id(asked: Sequence[Request], given: Sequence[Reply | BackendError]) -> dict[str, Reply | BackendError]:
-    """Match replies to requests by id; an answer for another clip is an error of the clip it was given for."""
+    """Match replies to requests by id, whatever their order; what has no reply of its own is an error of its clip."""
+    replies = {answer.clip_id: answer for answer in given if isinstance(answer, Reply)}
     found: dict[str, Reply | BackendError] = {}
     for i, request in enumerate(asked):
-        answer: Reply | BackendError = given[i] if i < len(given) else BackendError("the backend gave no answer")
-        if isinstance(answer, Reply) and answer.clip_id != request.clip_id:
+        answer = replies.get(request.clip_id) or (given[i] if i < len(given) else None)
+        if answer is None:
+            answer = BackendError("the backend gave no answer")
+        elif isinstance(answer, Reply) and answer.clip_id != request.clip_id:
             answer = BackendError(f"the backend answered for clip {answer.clip_id} instead")
         found[request.clip_id] = answer
     return found
@@ -134,7 +138,7 @@ def _by_id(asked: Sequence[Request], given: Sequence[Reply | BackendError]) -> d
 
 def _row(job: _Job, answers: _Answers, backend: Fuser, checker: Checker) -> dict[str, Any]:
     statements, answer = job.settled.statements, answers.get(job.clip_id)
-    replies = [a for r in job.requests() if isinstance(a := answers[r.clip_id], Reply)]
+    given = [a for r in job.requests() if isinstance(a := answers[r.clip_id], Reply | Unanswered)]
     flags = sorted({f"conflict:{c.lost.dimension}" for c in job.settled.conflicts})
     base: dict[str, Any] = {
         "clip_id": job.clip_id,
@@ -152,17 +156,20 @@ def _row(job: _Job, answers: _Answers, backend: Fuser, checker: Checker) -> dict
         "model": backend.model.name if backend.model else None,
         "model_hash": (backend.model.hash or None) if backend.model else None,
         "prompt_hash": backend.prompt_hash,
-        "tokens_in": _total(reply.tokens_in for reply in replies),
-        "tokens_out": _total(reply.tokens_out for reply in replies),
-        "tries": max((reply.tries for reply in replies), default=None),
+        "tokens_in": _total(answer.tokens_in for answer in given),
+        "tokens_out": _total(answer.tokens_out for answer in given),
+        "tries": max((answer.tries for answer in given), default=None),
     }
     if _is_unsafe(statements):
         return {**base, "outcome": "blocked", "error": "unsafe content"}
     if answer is None:
         return {**base, "outcome": "error", "error": "no expert said anything of this clip"}
-    parts = {"windows": [_window(job, window, answers, backend, checker) for window in job.windows]}
+    parts: dict[str, Any] = {"windows": [_window(job, window, answers, backend, checker) for window in job.windows]}
     if isinstance(answer, BackendError):
         return {**base, **parts, **templated(statements, checker, job.row, flags), "error": str(answer)}
+    failed = ((w, answers.get(job.part_id(w))) for w in job.windows)
+    lost = [f"window {w.first_frame}-{w.end_frame}: {a}" for w, a in failed if isinstance(a, BackendError)]
+    parts["error"] = "; ".join(lost) or None
     if backend.name == "template":
         return {**base, **parts, **templated(statements, checker, job.row, flags)}
     return {**base, **parts, "raw": answer.raw, **verified(answer, statements, checker, job.row, flags)}

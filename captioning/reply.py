@@ -58,6 +58,8 @@ def parse_object(raw: str) -> dict[str, Any]:
         found, _ = json.JSONDecoder().raw_decode(text[start:])
     except json.JSONDecodeError as error:
         raise BackendError(f"the reply is no JSON ({error.msg} at {error.pos}): {_quoted(raw)}") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
+        raise BackendError(f"the reply is no JSON ({type(error).__name__}): {_quoted(raw)}") from None
     assert isinstance(found, dict)  # it begins with a brace
     return found
 

@@ -11,7 +11,7 @@ from captioning.claims import find_claims
 from captioning.lint import clean, flags_of
 from captioning.repair import Repaired, repair, shorten
 from captioning.statements import statement_text
-from captioning.template import MEDIUM_WORDS, SHORT_WORDS, beginning, capitalised, sayable, write
+from captioning.template import DENSE_WORDS, MEDIUM_WORDS, SHORT_WORDS, beginning, capitalised, sayable, write
 from captioning.words import word_count
 from experts.base import Statement
 
@@ -35,7 +35,12 @@ def verified(
     if not repaired["dense"].text:
         return {**templated(statements, checker, clip_row, flags), "dropped": dropped}
     found = {*flags, *(flag for _, own in texts.values() for flag in own)}
-    dense, added = _completed(repaired["dense"], statements, checker)
+    whole = repaired["dense"]
+    if word_count(whole.text) > DENSE_WORDS:  # never more, however much the model writes
+        cut = checker.check(beginning(whole.text, DENSE_WORDS), statements)
+        whole = Repaired(cut.text, cut, whole.dropped)
+        found.add("length")
+    dense, added = _completed(whole, statements, checker)
     if added:
         found.add(f"completed:{added}")
     short = _short(repaired, statements, checker, found)
@@ -104,6 +109,8 @@ def _completed(dense: Repaired, statements: Sequence[Statement], checker: Checke
             if lost or statement_text(s) not in evident:
                 missing.append(s)
     left_out = [capitalised(p.clause) for p in sayable(missing)]
+    while left_out and word_count(" ".join([dense.text, *left_out])) > DENSE_WORDS:
+        left_out.pop()
     if not left_out:
         return dense, 0
     checked = checker.check(" ".join([dense.text, *left_out]), statements)

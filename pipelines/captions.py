@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import captioning
-from captioning.asking import Answer, questions_of
+from captioning.asking import Answer, Unanswered, questions_of
 from captioning.backends import BackendConfig
+from captioning.backends.base import local_model
 from captioning.backends.given import GivenFuser
 from dataset import schema_of
 from dataset.root import SCRATCH
@@ -16,7 +17,7 @@ from media.errors import BackendError, ConfigError
 from pipelines import llm
 from pipelines.engine import Item, Part, RayEngine
 from pipelines.linting import lint_captions, lint_is_stale
-from pipelines.renewal import forget
+from pipelines.renewal import forget, unanswered
 from pipelines.stages import Reader, still_id
 from pipelines.steps import Work, drive, kept
 
@@ -28,10 +29,11 @@ Job = tuple[Row, list[Statement]]
 _FREE: Final = ("openai", "vllm", "transformers")
 """Backends that write freely: their words may be others than the statements'."""
 
-_AT_ONCE: Final = {"openai": 256, "template": 64, "vllm": 64}
+_AT_ONCE: Final = {"openai": 256, "template": 64, "vllm": 64, "transformers": 64}
 _JOURNAL: Final = f"{SCRATCH}/captions"
 _FEW: Final = 4  # clips of a batch where each costs a second or more
-_PASS: Final = 50_000  # clips of one pass of vLLM, which loads its model once in each; their answers are held here
+_PASS: Final = 50_000  # clips of one pass of vLLM, which loads its model in each; their statements are held here
+_SLICE: Final = 500  # clips whose rows are held here at a time
 
 
 class Caption:
@@ -94,30 +96,33 @@ def caption(
     title: str = "caption: experts, language model, checker",
     numbered: bool = True,
 ) -> None:
-    """Caption the kept clips that have no caption yet; `again`: all of them.
+    """Caption the kept clips that have no caption yet, or got no answer from the server; `again`: all of them.
 
     Stills come first, for their pseudo-videos say what they say. Then all captions of the dataset are compared
     (`pipelines.linting`). Raises ConfigError as the backend does, and for vllm without Ray.
     """
-    if config.backend == "vllm":
-        if not isinstance(work.engine, RayEngine):
-            raise ConfigError("backend: vllm runs inside Ray; take --engine ray, or `vllm serve` and --backend openai")
-        llm.vllm_processor(config)
+    if config.zh and config.backend not in ("openai", "transformers"):
+        raise ConfigError(f"zh: the {config.backend} backend does not translate; openai and transformers do")
+    if config.backend == "vllm" and not isinstance(work.engine, RayEngine):
+        raise ConfigError("backend: vllm runs inside Ray; take --engine ray, or `vllm serve` and --backend openai")
     root = work.root
     todo = kept(root, selection)
-    if again and (gone := forget(root, "captions", todo)):
-        work.report.say(f"      {gone} captions are written anew")
+    _let_go(work, config, todo, again)
     todo -= root.ids("captions")
     kinds = root.read("clips", columns=["clip_id", "kind"]).to_pylist()
     pseudo = {row["clip_id"] for row in kinds if row["kind"] == "pseudo"}
     captions = config.model_copy(update={"profile": profile, "journal": _journal(work, config)})
+    if config.backend == "openai":
+        captions = captions.model_copy(update={"concurrency": max(1, config.concurrency // work.engine.workers)})
+    gpus = float(config.backend == "transformers" and isinstance(work.engine, RayEngine) and llm.has_gpu())
     kwargs = {"root": work.place, "captions": captions, "experts": list(names)}
     first, then = sorted(todo - pseudo), sorted(todo & pseudo)
     if config.backend == "vllm":
         _by_vllm(work, captions, kwargs, first, title=title, numbered=numbered)
     elif first or not then:
         items: list[Item] = [{"clip_id": clip_id} for clip_id in first]
-        drive(work, Caption, kwargs, items, _AT_ONCE.get(config.backend, _FEW), "clips", title=title, numbered=numbered)
+        most = _AT_ONCE.get(config.backend, _FEW)
+        drive(work, Caption, kwargs, items, most, "clips", gpus=gpus, title=title, numbered=numbered)
     if then:
         # What a pseudo-video shows is in its still's caption, so no language model is loaded for it.
         kwargs["captions"] = captions.model_copy(update={"backend": "template"})
@@ -128,6 +133,35 @@ def caption(
     if todo or lint_is_stale(root):
         lint_captions(root, work.run_id)
         root.remove(_JOURNAL)  # its answers are rows now
+
+
+def _let_go(work: Work, config: BackendConfig, wanted: set[str], again: bool) -> None:
+    """Let the captions go that are to be written anew: all that are wanted, or those that got no answer.
+
+    Nothing goes before the model is known to be there.
+    """
+    have = work.root.ids("captions")
+    failed = unanswered(work.root, config.backend) if config.backend in ("openai", "vllm") else set()
+    renewed = wanted & (have if again else failed)
+    if wanted - (have - renewed):
+        _first_ask(config)
+    if renewed:
+        forget(work.root, "captions", renewed)
+        why = "" if again else " that got no answer"
+        work.report.say(f"      {len(renewed)} captions{why} are written anew")
+
+
+def _first_ask(config: BackendConfig) -> None:
+    """Raise what the backend raises where its model is not there: ConfigError, MissingModelError, BackendError."""
+    if config.backend == "vllm":
+        llm.vllm_processor(config)
+    elif config.backend == "transformers":
+        local_model(config, "a folder with a causal language model and its tokenizer")
+    elif config.backend == "openai":
+        backend = captioning.make_backend(config)
+        backend.close()
+        if why := getattr(backend, "unreached", None):
+            raise BackendError(why)
 
 
 def _journal(work: Work, config: BackendConfig) -> str | None:
@@ -143,8 +177,10 @@ def _by_vllm(work: Work, config: BackendConfig, kwargs: dict[str, Any], ids: Seq
     reader = Reader(work.place)
     for start in range(0, len(ids), _PASS):
         some = ids[start : start + _PASS]
-        jobs, _ = jobs_of(reader, some, kwargs["experts"])
-        asked = captioning.requests_of(jobs, window_s=config.window_s)
+        asked = []
+        for first in range(0, len(some), _SLICE):
+            jobs, _ = jobs_of(reader, some[first : first + _SLICE], kwargs["experts"])
+            asked += captioning.requests_of(jobs, window_s=config.window_s)
         questions = questions_of(asked)
         with work.report.step("the language model writes", "answers", numbered=False) as move:
             answers = llm.answer_all(questions, processor, seed=config.seed, retries=config.retries, progress=move)
@@ -158,9 +194,12 @@ def _by_vllm(work: Work, config: BackendConfig, kwargs: dict[str, Any], ids: Seq
 def _told(answer: Answer | BackendError) -> dict[str, Any]:
     """Return an answer as plain values, as they travel to the workers."""
     if isinstance(answer, BackendError):
-        return {"error": str(answer)}
+        spent = {name: getattr(answer, name, None) for name in ("tokens_in", "tokens_out", "tries")}
+        return {"error": str(answer), **spent}
     return {"raw": answer.raw, "tokens_in": answer.tokens_in, "tokens_out": answer.tokens_out, "tries": answer.tries}
 
 
 def _answer(told: Mapping[str, Any]) -> Answer | BackendError:
-    return BackendError(told["error"]) if "error" in told else Answer(**told)
+    if "error" in told:
+        return Unanswered(told["error"], told["tokens_in"], told["tokens_out"], told["tries"] or 1)
+    return Answer(**told)

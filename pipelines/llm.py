@@ -14,17 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from captioning.asking import Answer, Question
+from captioning.asking import Answer, Question, Unanswered
 from captioning.backends import BackendConfig
 from media.errors import BackendError, ConfigError
 
-__all__ = ["Processor", "answer_all", "vllm_processor"]
+__all__ = ["Processor", "answer_all", "has_gpu", "vllm_processor"]
 
 Row = dict[str, Any]
 Progress = Callable[[int, int], None]
 
 _CONTEXT_TOKENS = 4096
-_MAX_TOKENS = 768
 _BATCH = 64
 _TEMPERATURE_AGAIN = 0.4
 
@@ -55,7 +54,7 @@ def vllm_processor(config: BackendConfig) -> Processor:
 def _vllm(config: BackendConfig) -> Processor:
     from ray.data.llm import vLLMEngineProcessorConfig
 
-    most = config.max_tokens or _MAX_TOKENS
+    most = config.max_tokens
     made = vLLMEngineProcessorConfig(
         model_source=config.model,
         engine_kwargs={
@@ -63,7 +62,7 @@ def _vllm(config: BackendConfig) -> Processor:
             "max_model_len": max(_CONTEXT_TOKENS, config.context),
             "enable_prefix_caching": True,  # the rules and the worked example are the same in every chat
             "enable_chunked_prefill": True,
-            **({} if _has_gpu() else {"dtype": "float32", "enforce_eager": True}),
+            **({} if has_gpu() else {"dtype": "float32", "enforce_eager": True}),
         },
         concurrency=config.replicas,
         batch_size=_BATCH,
@@ -84,7 +83,7 @@ def _vllm(config: BackendConfig) -> Processor:
     return Processor(made, prepare, _read_vllm)
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
     """Whether the cluster has one; asked of Ray where it runs, else of this machine."""
     import ray
 
@@ -93,7 +92,7 @@ def _has_gpu() -> bool:
 
 def _place() -> dict[str, Any]:
     """Return what an engine without a GPU wants of Ray: cores, and no metrics, which hang there."""
-    if _has_gpu():
+    if has_gpu():
         return {}
     return {"placement_group_config": {"bundle_per_worker": {"CPU": 1}}, "log_engine_metrics": False}
 
@@ -112,13 +111,15 @@ def answer_all(
 ) -> list[Answer | BackendError]:
     """Return an answer, or its error, for each question, in their order."""
     answers: dict[int, Answer | BackendError] = {}
+    answered = 0
     spent: dict[int, tuple[int, int]] = {}
     left = list(range(len(questions)))
     for attempt in range(retries + 1):
         for n, row in _run(questions, left, processor, seed, attempt):
             answers[n] = _checked(questions[n], row, spent, n, attempt + 1)
-            if progress is not None and isinstance(answers[n], Answer):
-                progress(sum(isinstance(a, Answer) for a in answers.values()), len(questions))
+            answered += isinstance(answers[n], Answer)
+            if progress is not None:
+                progress(answered, len(questions))
         left = [n for n in left if not isinstance(answers.get(n), Answer)]
         if not left:
             break
@@ -136,7 +137,7 @@ def _checked(
     try:
         question.check(row["raw"])
     except BackendError as error:
-        return error
+        return Unanswered(str(error), *spent[n], tries=tries)
     return Answer(row["raw"], *spent[n], tries=tries)
 
 

@@ -1,5 +1,4 @@
-"""Rows that are to be made again, let go: those of an expert's other model or version or of a failure that may pass,
-and captions asked for anew.
+"""Rows that are to be made again, let go: of an expert's other model or version, of a failure that may pass; captions.
 
 What is let go is lacking, and what is lacking is computed: the step that looks for missing rows needs to know no more.
 So there are never two rows for a clip, whenever a run is killed.
@@ -19,7 +18,7 @@ import pyarrow.dataset as ds
 from dataset import Root
 from dataset.parts import serialise
 
-__all__ = ["forget", "forget_stale"]
+__all__ = ["forget", "forget_stale", "unanswered"]
 
 _MADE_BY: Final = ["clip_id", "version", "model", "model_hash", "error"]
 _SYSTEM: Final = sorted(
@@ -72,6 +71,13 @@ def forget(root: Root, table: str, clip_ids: Collection[str]) -> int:
     for part in root.parts(table) if before else ():
         _rewrite(root, f"{table}/{part}", lambda rows: pc.invert(pc.is_in(rows["clip_id"], gone)))
     return before - (root.count(table) if root.exists(table) else 0)
+
+
+def unanswered(root: Root, backend: str) -> set[str]:
+    """Return the clips whose caption the template wrote because this backend, a server or vLLM, gave no answer."""
+    rows = root.read("captions", ["clip_id", "outcome", "backend", "error"])
+    failed = pc.and_(pc.equal(rows["outcome"], "template"), pc.equal(rows["backend"], backend))
+    return set(rows.filter(pc.and_(failed, pc.is_valid(rows["error"])))["clip_id"].to_pylist())
 
 
 def _keep(root: Root, part: str, version: str, model_hash: str | None) -> None:

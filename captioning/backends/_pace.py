@@ -15,7 +15,7 @@ from media.errors import BackendError
 
 __all__ = ["FIRST", "GIVEN_UP", "Gate", "Pace"]
 
-FIRST: Final = 8
+FIRST: Final = 16
 """Requests in flight at the start."""
 
 GIVEN_UP: Final = 3

@@ -97,7 +97,10 @@ class BackendConfig(BaseModel):
     base_url: str = Field("http://127.0.0.1:8000/v1", description="openai: where the server answers")
     api_key_env: str | None = Field(None, description="openai: the environment variable that holds the key, if any")
     concurrency: int = Field(
-        64, ge=1, le=4096, description="openai: requests in flight at most; how many are is as the server bears"
+        64,
+        ge=1,
+        le=4096,
+        description="openai: requests in flight at most, of all workers together; how many are is as the server bears",
     )
     timeout_s: float = Field(60.0, gt=0, description="openai: seconds to wait for one answer")
     journal: str | None = Field(
@@ -105,7 +108,7 @@ class BackendConfig(BaseModel):
         description="openai: a local folder where every paid answer is written down as it arrives, so that a run that "
         "was killed does not pay for it again",
     )
-    retries: int = Field(3, ge=0, le=10, description="openai: further tries after a failure that may pass")
+    retries: int = Field(3, ge=0, le=10, description="openai and vllm: further tries after a failure that may pass")
     max_tokens: int = Field(
         None,
         validate_default=True,

@@ -28,7 +28,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import aiohttp
 
 from captioning import asking
-from captioning.asking import Answer, Question, Translation
+from captioning.asking import Answer, Question, Translation, Unanswered
 from captioning.backends._line import CancelledError, Line
 from captioning.backends._pace import Gate, Pace
 from captioning.backends.base import BackendConfig, Reply, Request
@@ -45,6 +45,7 @@ _STAYING: Final = frozenset({501, 505})
 _STRAINED: Final = frozenset({429, 503})
 _AWAY: Final = frozenset({502, 503, 504})  # what a gateway says whose server is away
 _FIRST_WAIT_S: Final = 0.25
+_NO_LIST: Final = frozenset({404, 405, 501})  # a server may serve chats and list no models
 _LONGEST_WAIT_S: Final = 20.0
 _LONGEST_ASKED_S: Final = 300.0
 """A server that asks for a longer wait than this is given up."""
@@ -100,7 +101,8 @@ class OpenAIFuser:
     """Fuses with a chat-completions server, at most `concurrency` requests at once, each held to its JSON schema.
 
     `guided` tells whether the server takes a `response_format`; one that refuses it is asked without. `remembered`
-    counts the answers that the journal gave; their tokens are those of the run that paid for them.
+    counts the answers that the journal gave; their tokens are those of the run that paid for them. `unreached` says
+    why a named model's server did not answer when it was first asked; None where it did, or has no list of models.
     """
 
     name = "openai"
@@ -115,6 +117,7 @@ class OpenAIFuser:
         self._gate = Gate(Pace(config.concurrency))
         self.guided = True
         self.remembered = 0
+        self.unreached: str | None = None
         _allow_files(config.concurrency + _SPARE_FILES)
         self._line = Line(lambda: _session(headers, config.timeout_s))
         self._finalizer = weakref.finalize(self, self._line.close)
@@ -164,7 +167,7 @@ class OpenAIFuser:
         try:
             raw = await self._tried(lambda: self._exchange(question, course), jitter=question.key)
         except BackendError as error:
-            return error
+            return Unanswered(str(error), course.tokens_in, course.tokens_out, course.tries)
         answer = Answer(raw, course.tokens_in, course.tokens_out, course.tries)
         self._remember(key, answer)
         return answer
@@ -251,9 +254,11 @@ class OpenAIFuser:
                 listed = await self._tried(lambda: self._call("GET", "/models", None), jitter="models")
             else:
                 listed = await asyncio.wait_for(self._call("GET", "/models", None), _IDENTIFY_S)
-        except (BackendError, _Passing, TimeoutError):
+        except (BackendError, _Passing, TimeoutError) as failure:
             if named is None:
                 raise
+            if not (isinstance(failure, _Refused) and failure.status in _NO_LIST):
+                self.unreached = f"{self._url}: {failure or type(failure).__name__}"
         found = listed.get("data") if isinstance(listed, dict) else None
         models = [m for m in found if isinstance(m, dict) and m.get("id")] if isinstance(found, list) else []
         chosen = next((m for m in models if named in (None, m["id"])), {"id": named})
@@ -279,7 +284,7 @@ class OpenAIFuser:
                     if not failure.heard:
                         self._gate.gave_up(f"server died: {self._url}: {failure}")
                     raise BackendError(f"{self._url}: {failure} (after {tries})") from failure
-                if failure.wait_s is None:
+                if not failure.wait_s:  # a server that says `at once`, or a moment that is past, names no wait
                     await self._gate.pause(backoff_s)
             except BaseException:
                 self._gate.failed(ticket)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
 from captioning import Checker, Reply, Request, caption, caption_many, for_pseudo, graph, make_backend
+from captioning.asking import Unanswered
 from captioning.caption import OUTCOMES
 from captioning.lint import FLAGS
 from captioning.pseudo import known_motion
 from captioning.statements import settle
+from captioning.template import DENSE_WORDS
+from captioning.words import word_count
 from dataset.schema import BASE_TABLES, arrow_schema
 from experts.base import ModelRef, Statement
 from media.errors import BackendError, ConfigError
@@ -21,6 +25,13 @@ from tests.captioning.sets import load, parse
 SETS = load()
 TABBY = next(s for s in SETS if s.name == "tabby")
 SCHEMA = arrow_schema(BASE_TABLES["captions"])
+
+
+THINGS = [
+    "cup", "plate", "fork", "spoon", "knife", "bowl", "lamp", "clock", "book", "pen", "letter", "key", "coin", "ring",
+    "candle", "bottle", "jar", "basket", "box", "bag", "hat", "scarf", "glove", "shoe", "belt", "watch", "mirror", "brush",
+    "comb", "towel",
+]  # fmt: skip
 
 
 class Scripted:
@@ -278,3 +289,55 @@ def test_outcomes_and_flags_are_closed_sets():
     assert OUTCOMES == ("ok", "repaired", "template", "blocked", "error")
     rows = [row_of(make_backend("template"), s.statements, s.row) for s in SETS]
     assert {f.split(":")[0] for r in rows for f in r["flags"]} <= set(FLAGS)
+
+
+class Handing:
+    """A backend that hands back what the test gives it, whatever is asked."""
+
+    name = "openai"
+    model = ModelRef("scripted", "0" * 12, "none")
+    prompt_hash = "f" * 12
+
+    def __init__(self, give: Callable[[Sequence[Request]], list[Reply | BackendError]]) -> None:
+        self.fuse = give
+
+    def close(self) -> None:
+        pass
+
+
+def test_replies_in_another_order_find_their_clips():
+    jobs = [(s.row, s.statements) for s in SETS[:3]]
+    shuffled = Handing(lambda asked: [Reply(r.clip_id, "", r.clip_id, f"raw of {r.clip_id}") for r in reversed(asked)])
+    rows = caption_many(jobs, shuffled, Checker(), run_id="r")
+    assert [row["error"] for row in rows] == [None] * 3
+    assert len({row["clip_id"] for row in rows}) == 3
+
+
+def test_tokens_of_a_question_that_failed_for_good_are_counted():
+    spent = Handing(lambda asked: [Unanswered("HTTP 500", 40, 12, 4) for _ in asked])
+    row = row_of(spent)
+    assert (row["outcome"], row["tokens_in"], row["tokens_out"], row["tries"]) == ("template", 40, 12, 4)
+
+
+def test_a_window_that_got_no_answer_says_so_in_the_row():
+    clip = {"clip_id": "v:0-240", "first_frame": 0, "end_frame": 240, "duration_s": 24.0}
+    said = [replace(s, end_frame=240) for s in TABBY.statements]
+
+    def give(asked: Sequence[Request]) -> list[Reply | BackendError]:
+        whole = Reply(asked[0].clip_id, "A tabby cat.", "A tabby cat.", "raw")
+        return [whole, *(BackendError("HTTP 500") for _ in asked[1:])]
+
+    (row,) = caption_many([(clip, said)], Handing(give), Checker(), run_id="r", window_s=8.0)
+    assert row["outcome"] == "ok"
+    assert row["error"] == "window 0-80: HTTP 500"
+    assert row["windows"][0]["outcome"] == "template"
+
+
+def test_a_dense_text_has_never_more_than_its_words():
+    said = [parse(f"detector | subject | scene | shows | a {thing} on a table | 0.9") for thing in THINGS]
+    dense = " ".join(f"A {thing} on a table is visible." for thing in THINGS)
+    assert word_count(dense) > DENSE_WORDS
+    row = row_of(says("A cup.", dense), said)
+    assert row["outcome"] == "ok"
+    assert DENSE_WORDS - 8 < word_count(row["dense"]) <= DENSE_WORDS
+    assert "length" in row["flags"]

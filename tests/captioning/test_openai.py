@@ -62,6 +62,8 @@ BAD = {
     "half a character": Answer(TEXTS.replace("B.", "\\ud83d")),
     "half a character of its own": Answer("\ud83d"),
     "nothing": Answer(""),
+    "brackets without end": Answer('{"id": ' + "[" * 100_000),
+    "digits without end": Answer('{"short": ' + "1" * 5_000),
 }
 
 

@@ -13,6 +13,7 @@ from captioning import keyframes_hash
 from dataset import open_root
 from tests import videos
 from tests.captioning import servers
+from tests.captioning.clients import unused_port
 from tests.pipelines.conftest import Run
 
 LOCAL = ("--engine", "local")
@@ -109,3 +110,38 @@ def test_all_captions_are_compared_after_the_step(rushes: Run, chosen: Path) -> 
     (chosen / "caption_lint.parquet").unlink()  # as if the run had been killed before it compared them
     assert rushes("caption", chosen, "--backend", "template", *LOCAL)[0] == 0
     assert json.loads(rushes(*counted)[1]) == [{"captions": 3}]
+
+
+def test_nothing_is_let_go_for_a_server_that_is_not_there(rushes: Run, chosen: Path) -> None:
+    assert rushes("caption", chosen, "--backend", "template", *LOCAL)[0] == 0
+    before = rows_of(chosen)
+    dead = f"http://127.0.0.1:{unused_port()}/v1"
+    for more in (("--model", "m"), ()):
+        code, _, said = by_server(rushes, chosen, dead, "--again", *more)
+        assert code == 5, said
+        assert dead in said
+        assert rows_of(chosen) == before
+
+
+def test_what_got_no_answer_is_asked_for_by_the_next_run_and_nothing_else(rushes: Run, chosen: Path) -> None:
+    sick: list[str] = []
+
+    def answer(n: int, body: dict[str, Any]) -> servers.Answer:
+        sick[:] = sick or [servers.key_of(body)]
+        return servers.Answer(status=401 if servers.key_of(body) == sick[0] else 200)
+
+    with servers.serve(answer) as stub:
+        assert by_server(rushes, chosen, stub.url)[0] == 0
+    (failed,) = [row for row in rows_of(chosen) if row["error"]]
+    assert (failed["outcome"], failed["tries"]) == ("template", 1)
+    with servers.serve(lambda n, body: servers.Answer()) as stub:
+        _, _, said = by_server(rushes, chosen, stub.url)
+        assert "1 captions that got no answer are written anew" in said
+        assert len(stub.seen) == 1
+    assert [row["error"] for row in rows_of(chosen)] == [None] * 3
+
+
+def test_chinese_of_a_backend_that_does_not_translate_is_refused(rushes: Run, chosen: Path) -> None:
+    code, _, said = rushes("caption", chosen, "--backend", "template", "--zh", *LOCAL)
+    assert code == 2
+    assert "does not translate" in said

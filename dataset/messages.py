@@ -1,4 +1,4 @@
-"""What DuckDB says, turned into one line that names the column or view that was meant."""
+"""Names that were meant: the one that is spelt otherwise, the nearest one, and the one that DuckDB misses."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["explain", "nearest"]
+__all__ = ["explain", "nearest", "spelt"]
 
 _COLUMN = re.compile(r'Referenced column "([^"]+)"|does not have a column named "([^"]+)"|Column "([^"]+)" ')
 _TABLE = re.compile(r"Table with name (\S+) does not exist|Referenced table \"([^\"]+)\"")
 _DENIED = re.compile(r"^Permission Error|configuration has been locked|file system operations are disabled")
 _POINTER = re.compile(r"\n\s*LINE \d+:.*", re.DOTALL)
+
+
+def spelt(name: str, known: Iterable[str]) -> str | None:
+    """Return the name in `known` that `name` is, but for capitals, `-`, `_` and blanks around it; None if none is."""
+    return {_plain(candidate): candidate for candidate in known}.get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace("-", "").replace("_", "")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

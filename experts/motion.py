@@ -25,7 +25,7 @@ import pyarrow as pa
 from dataset.schema import Column
 from experts.base import ClipView, ModelRef, Needs, Resources, Statement
 
-__all__ = ["CAMERA_WORDS", "Motion"]
+__all__ = ["CAMERA_WORDS", "CUTS_PX_PER_S", "LEVELS", "Motion"]
 
 CAMERA_WORDS: Final[dict[str, tuple[str, str]]] = {
     "static": ("stays", "still"),
@@ -41,7 +41,12 @@ CAMERA_WORDS: Final[dict[str, tuple[str, str]]] = {
 }
 """Predicate and value for each value of the column camera_motion."""
 
-_LEVELS: Final = ((1.5, "none"), (12.0, "gentle"), (60.0, "clear"), (math.inf, "strong"))
+CUTS_PX_PER_S: Final = (1.5, 12.0, 60.0)
+"""Where a level of motion ends and the next begins, pixels a second at a height of 360 px."""
+
+LEVELS: Final = ("none", "gentle", "clear", "strong")
+"""The levels of motion, the least first: values of the column motion_level."""
+
 _SAID: Final = {
     "none": "almost no motion",
     "gentle": "gentle motion",
@@ -50,8 +55,7 @@ _SAID: Final = {
 }
 _SURE: Final = 0.6
 _STANDS: Final = 0.5  # px/s, of the grade
-_MOVES: Final = 12.0
-_RUSHES: Final = 60.0
+_, _MOVES, _RUSHES = CUTS_PX_PER_S
 _MOVING: Final = frozenset(CAMERA_WORDS) - {"static"}
 
 
@@ -128,7 +132,7 @@ def _columns(row: Mapping[str, Any]) -> dict[str, Any]:
         "camera": camera,
         "camera_confidence": row.get("camera_confidence"),
         "camera_speed": _camera_speed(camera, row),
-        "motion_level": None if decides is None else next(word for limit, word in _LEVELS if decides < limit),
+        "motion_level": None if decides is None else LEVELS[sum(decides >= cut for cut in CUTS_PX_PER_S)],
         "motion_px_per_s": decides,
     }
 
@@ -148,6 +152,5 @@ def _camera_speed(camera: str | None, row: Mapping[str, Any]) -> str | None:
 
 
 def _level_confidence(flow: float) -> float:
-    edges = [limit for limit, _ in _LEVELS if math.isfinite(limit)]
-    away = min(abs(math.log(max(flow, 1e-3) / edge)) for edge in edges) / math.log(1.25)
+    away = min(abs(math.log(max(flow, 1e-3) / edge)) for edge in CUTS_PX_PER_S) / math.log(1.25)
     return 0.6 + 0.3 * min(1.0, away)

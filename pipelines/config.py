@@ -147,7 +147,10 @@ def _explain(model: type[BaseModel], item: Any) -> str:
         return f"unknown key `{field}`: {hint}"
     if item["type"] == "missing":
         return f"`{field}` is missing"
-    return f"`{field}`: {item['msg'].removeprefix('Value error, ').lower()}"
+    said = str(item["msg"])
+    # Our own words stand as they are; pydantic's begin with a capital.
+    said = said.removeprefix("Value error, ") if item["type"] == "value_error" else said[:1].lower() + said[1:]
+    return f"`{field}`: {said}"
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:

@@ -1,8 +1,9 @@
 """A data set in another project's form -> sources, clips, and what was said of them where they came from.
 
 Videos that are on this machine go the usual way, from ingest on. What came with them - captions, scores - is kept
-beside, in `experts/imported`: it is evidence of another kind, and no caption of ours. A video that is not here is a
-quarantined row of `videos` that says why; nothing is fetched.
+beside, in `experts/imported`: it is evidence of another kind, and no caption of ours. A clip has one row there, whoever
+spoke of it: what a data set says is added to what others said. A video that is not here is a quarantined row of
+`videos` that says why; nothing is fetched.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any, Final
 
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from curation.quarantine import id_of_address
 from dataset import Root
 from dataset.importing import Imported, imported_schema
+from dataset.parts import part_name
 from dataset.schema import BASE_TABLES
 from pipelines import steps
 from pipelines.config import RunConfig, SourceConfig, validate
@@ -66,7 +69,8 @@ def take_in(
 
     `records` is called twice and must give the same both times. `config` has the fields of a RunConfig, but for the
     sources. `format` is that of the data set and `key` names it: what an earlier import of it called missing is
-    forgotten first. What is there already is not ingested again.
+    forgotten first. What is there already is not ingested again. What another data set said of a clip stays: the scores
+    and labels of both, the later caption, and the earlier one as the label `caption of KEY`.
     """
     counts = ImportCounts()
     with work.report.step("read the data set", "records", numbered=False) as move:
@@ -79,7 +83,7 @@ def take_in(
         sources = [SourceConfig(uris=uris, source=r.source, license=r.license) for r, uris in by_rights.items()]
         steps.ingest(work, validate(RunConfig, {**config, "sources": sources}, "rushes import"))
         with work.report.step("keep what was said", "videos", numbered=False) as move:
-            counts.clips = _keep(work, records(), found.here, format, move)
+            counts.clips = _keep(work, records(), found.here, _DataSet(format, key), move)
     return counts
 
 
@@ -134,28 +138,63 @@ class _Clip:
     end_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _DataSet:
+    format: str
+    name: str
+
+
 def _keep(
     work: steps.Work,
     records: Iterator[Imported],
     here: Mapping[str, Rights],
-    format: str,
+    of: _DataSet,
     move: Callable[[int, int], None],
 ) -> int:
-    """Write a row of `experts/imported` for each clip that something was said of; return how many."""
+    """Write a row of `experts/imported` for each clip that something was said of; return how many clips that are."""
     ids, clips = _ingested(work.root, here)
-    written = done = 0
-    for uri, said in groupby(records, key=lambda record: record.uri):
-        if uri not in here:
-            continue
-        video_id = ids.get(uri)
-        rows = [] if video_id is None else list(_rows(clips[video_id], list(said), format, work.run_id))
+    said: dict[str, list[Imported]] = defaultdict(list)
+    for record in records:  # those of one video may lie apart, and one video may have several addresses
+        if record.uri in here and (video_id := ids.get(record.uri)) is not None:
+            said[video_id].append(record)
+    parts = set(work.root.parts(_TABLE))
+    clips_said = 0
+    for done, (video_id, spoken) in enumerate(said.items(), start=1):
+        rows = {row["clip_id"]: row for row in _rows(clips[video_id], spoken, of, work.run_id)}
         if rows:
-            work.root.write_part(_TABLE, rows, imported_schema(), key=f"imported {video_id}")
+            key = f"imported {video_id}"
+            there = _rows_there(work.root, key) if part_name(key) in parts else {}
+            merged = {**there, **{clip: _merged(there.get(clip), row) for clip, row in rows.items()}}
+            known = {clip.clip_id for clip in clips[video_id]}
+            written = [row for clip, row in merged.items() if clip in known]
+            work.root.write_part(_TABLE, written, imported_schema(), key=key)
             work.rows[_TABLE] += len(rows)
-            written += len(rows)
-        done += 1
-        move(done, len(here))
-    return written
+            clips_said += len(rows)
+        move(done, len(said))
+    return clips_said
+
+
+def _rows_there(root: Root, key: str) -> dict[str, dict[str, Any]]:
+    """Return the rows of `experts/imported` that earlier imports wrote of a video, by clip."""
+    path = root.location(f"{_TABLE}/{part_name(key)}")
+    with root.storage(_TABLE):
+        return {row["clip_id"]: row for row in pq.read_table(path, filesystem=root.filesystem).to_pylist()}
+
+
+def _merged(before: Mapping[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:
+    """Return `row` with what was said of its clip before and it does not say itself."""
+    if before is None:
+        return row
+    labels = {**dict(before["labels"] or ()), **row["labels"]}
+    labels.pop(f"caption of {row['data_set']}", None)
+    earlier = before.get("data_set")
+    merged = {**row, "scores": {**dict(before["scores"] or ()), **row["scores"]}, "labels": labels}
+    if earlier != row["data_set"] and before["caption"]:
+        if row["caption"] is None:
+            spoken = ("caption", "format", "data_set", "said_from_s", "said_to_s", "covered_fraction")
+            return {**merged, **{name: before.get(name) for name in spoken}}
+        labels[f"caption of {earlier or before['format']}"] = before["caption"]
+    return merged
 
 
 def _ingested(root: Root, here: Mapping[str, Rights]) -> tuple[dict[str, str], Mapping[str, list[_Clip]]]:
@@ -171,8 +210,8 @@ def _ingested(root: Root, here: Mapping[str, Rights]) -> tuple[dict[str, str], M
     return ids, clips
 
 
-def _rows(clips: Sequence[_Clip], said: Sequence[Imported], format: str, run_id: str) -> Iterator[dict[str, Any]]:
-    """Yield, for each clip, the row of the record that covers most of it."""
+def _rows(clips: Sequence[_Clip], said: Sequence[Imported], of: _DataSet, run_id: str) -> Iterator[dict[str, Any]]:
+    """Yield, for each clip, the row of the record that covers most of it, of equals the first."""
     for clip in clips:
         covered, record = max(((_covered(clip, record), record) for record in said), key=lambda pair: pair[0])
         if covered > 0:
@@ -184,7 +223,8 @@ def _rows(clips: Sequence[_Clip], said: Sequence[Imported], format: str, run_id:
                 "caption": record.caption,
                 "scores": dict(record.scores),
                 "labels": dict(record.labels),
-                "format": format,
+                "format": of.format,
+                "data_set": of.name,
                 "said_from_s": record.start_s,
                 "said_to_s": record.end_s,
                 "covered_fraction": covered,

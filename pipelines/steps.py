@@ -47,6 +47,8 @@ __all__ = [
 ]
 
 NOTES_SHOWN = 8
+REPLACING = frozenset({"balance", "dedup", "select"})
+"""Commands that write their table anew, so that no setting of an earlier run is left in it."""
 
 
 @dataclass
@@ -112,7 +114,9 @@ def _refuse_a_folder_that_ray_removes(root: Root) -> None:
 
 
 def _changed(root: Root, command: str, config: Mapping[str, Any]) -> list[str]:
-    """Return, in words, the settings that shaped an earlier run of the same command and are others now."""
+    """Return, in words, the settings that shaped what an earlier run of the command left, and are others now."""
+    if command in REPLACING:
+        return []
     earlier = [run for run in root.runs() if run["command"] == command and run["outcome"] == "done"]
     if not earlier:
         return []
@@ -162,7 +166,7 @@ def preflight(profile: str, names: Sequence[str], backend: str | None = None, de
     roles = [role for name in names for role in experts.expert_class(name, profile).roles]
     if backend == "embedded":
         roles.append("language")
-    if backend in ("openai", "transformers"):
+    if backend in ("openai", "vllm", "transformers"):
         roles.append("sentence")
     if detector in ("cascade", "transnet"):
         roles.append("shots")

@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 
 from curation.balance.concepts import concept_names, described_by, space_of, words_of
 from curation.balance.config import AXES, Axis, BalanceConfig
-from curation.balance.kmeans import spherical_kmeans
 from curation.balance.report import AxisReport, Group, Report, axis_report
 from curation.balance.tiers import UNMEASURED, cameras, motion_tiers
 from curation.balance.weights import balanced_weights
+from curation.kmeans import spherical_kmeans
 from dataset import Root, schema_of
 from media.errors import DatasetError
 

@@ -6,6 +6,8 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from curation.vectors import SpaceName
+
 __all__ = ["AXES", "Axis", "BalanceConfig"]
 
 Axis = Literal["concept", "motion", "camera"]
@@ -18,9 +20,8 @@ class BalanceConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    concepts: str = Field(
+    concepts: SpaceName = Field(
         default="auto",
-        pattern=r"^(auto|words|[A-Za-z0-9][A-Za-z0-9_-]*\.[A-Za-z0-9_]+)$",
         description="what concepts are clusters of: EXPERT.COLUMN, a list of numbers per clip; words, the short "
         "captions and tags in the space of sentences; auto, the first picture embedding there is, else words",
     )

@@ -11,12 +11,11 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from experts.motion import CUTS_PX_PER_S, LEVELS
+
 __all__ = ["CAMERAS", "CUTS_PX_PER_S", "TIERS", "UNMEASURED", "cameras", "motion_tiers"]
 
-CUTS_PX_PER_S: Final = (1.5, 12.0, 60.0)
-"""Where a tier ends and the next begins, pixels a second at a height of 360 px."""
-
-TIERS: Final = ("none", "gentle", "clear", "strong")
+TIERS: Final = LEVELS
 UNMEASURED: Final = "unmeasured"
 """The tier, and the camera, of what has none: a still, or a clip too short to be measured."""
 

@@ -3,9 +3,9 @@
     find_duplicates(root, config, run_id=...) -> Found      writes duplicates/<name>
     cluster(clips, config, ...) -> (Edges, Stars, skipped)  the same without a dataset
 
-The representative is the clip with the most pixels, borders left out; then the sharpest; then the longest; then the
-one with the smallest id. Clips are put into that order first, so a clip's number is its rank, and nothing depends on
-the order of the rows.
+The representative is a clip that the selection keeps, before one that it rejects; then the one with the most pixels,
+borders left out; then the sharpest; then the longest; then the one with the smallest id. Clips are put into that order
+first, so a clip's number is its rank, and nothing depends on the order of the rows.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ class Found:
 def find_duplicates(root: Root, config: DuplicatesConfig, run_id: str, name: str = "default") -> Found:
     """Write `duplicates/<name>`, a row for each clip that has a duplicate; an earlier table of that name is replaced.
 
-    Raises ConfigError if the embedding that `config` names is not there.
+    Raises ConfigError if the embedding that `config` names is not there, DatasetError if its selection is not, but
+    others are.
     """
     schema = schema_of(f"duplicates/{name}")  # a name that cannot be is told before the work
-    clips = read_clips(root, config.kinds)
+    clips = read_clips(root, config.kinds, config.selection)
     if config.crops:
         clips = with_crops(root, clips, config.crops)
     ids = clips.table["clip_id"].combine_chunks()

@@ -4,6 +4,9 @@ The bits are cut into bands. Hashes that differ in at most r bits agree wholly i
 pigeonhole principle; so for every choice of k = m - r bands the hashes are sorted by those bands, and only neighbours
 with equal bands are compared (Manku, Jain and Das Sarma, "Detecting near-duplicates for web crawling", WWW 2007,
 section 3). More bands make smaller buckets and more tables: the plan with the least expected work is taken.
+
+All pairs of N hashes of one picture are N^2 / 2. Where only the best few relatives of a hash are asked for, a crowded
+bucket is gone through from its best hash on, and each hash leaves as soon as it has them.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HashPairs", "pairs_within", "plan"]
+__all__ = ["HashPairs", "first_few", "pairs_within", "plan"]
 
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
@@ -27,6 +30,8 @@ _BITS: Final = 64
 _KEY_BITS: Final = 32
 _STEP: Final = 37  # odd: i -> 37 i mod 64 moves every bit elsewhere, and neighbours far apart
 _BLOCK: Final = 1 << 16
+_SMALL: Final = 256
+"""Buckets of at most this many hashes are compared whole."""
 _SORT_NS, _COMPARE_NS = 60.0, 3.0
 
 
@@ -56,27 +61,43 @@ def plan(hashes: int, distance: int) -> tuple[int, int]:
     return max(distance + agree, 2), agree
 
 
-def pairs_within(hashes: U64, distance: int, *, crowd: int = 4096, threads: int = 2) -> HashPairs:
+def pairs_within(
+    hashes: U64, distance: int, *, best: int | None = None, crowd: int = 4096, threads: int = 2
+) -> HashPairs:
     """Return every pair of `hashes` [N] that differ in at most `distance` bits (0 to 16).
 
-    A hash is compared with at most `crowd` others in one bucket; what is left out is counted. N is below 2^31.
+    With `best`, hashes come best first, and a pair is left out when its second hash has that many pairs with better
+    hashes than the first: so there are at most `best` N. A hash is compared with at most `crowd` others in one bucket;
+    what is left out is counted. N is below 2^31.
     """
     bands, agree = plan(len(hashes), distance)
     edges = [_BITS * band // bands for band in range(bands + 1)]
     mixed = _mix(hashes)
 
     def search(chosen: tuple[int, ...]) -> tuple[I64, I64, int]:
-        return _table(mixed, edges, chosen, distance, crowd)
+        return _table(mixed, edges, chosen, distance, crowd, best)
 
     with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(search, combinations(range(bands), agree))) if len(hashes) > 1 else []
-    one = np.concatenate([f[0] for f in found] or [np.empty(0, np.int64)])
-    other = np.concatenate([f[1] for f in found] or [np.empty(0, np.int64)])
-    first, second = np.minimum(one, other), np.maximum(one, other)
+    first = np.concatenate([f[0] for f in found] or [np.empty(0, np.int64)])
+    second = np.concatenate([f[1] for f in found] or [np.empty(0, np.int64)])
+    skipped = sum(f[2] for f in found)
+    if best is not None:
+        kept = first_few(second, first, best)
+        skipped += len(first) - len(kept)
+        first, second = first[kept], second[kept]
     order = np.lexsort((second, first))
     first, second = first[order], second[order]
-    apart = np.bitwise_count(hashes[first] ^ hashes[second])
-    return HashPairs(first, second, apart, sum(f[2] for f in found))
+    return HashPairs(first, second, np.bitwise_count(hashes[first] ^ hashes[second]), skipped)
+
+
+def first_few(group: I64, value: I64, few: int) -> I64:
+    """Return the places of the `few` least values of every group, by group and value."""
+    order = np.lexsort((value, group))
+    ordered = group[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(order) else order
+    place = np.arange(len(order)) - np.repeat(starts, np.diff(np.append(starts, len(order))))
+    return np.asarray(order[place < few], np.int64)
 
 
 def _mix(hashes: U64) -> U64:
@@ -95,7 +116,9 @@ def _mix(hashes: U64) -> U64:
     return out
 
 
-def _table(mixed: U64, edges: list[int], chosen: tuple[int, ...], distance: int, crowd: int) -> tuple[I64, I64, int]:
+def _table(
+    mixed: U64, edges: list[int], chosen: tuple[int, ...], distance: int, crowd: int, best: int | None
+) -> tuple[I64, I64, int]:
     """Return the pairs for which `chosen` are the first bands that agree, and the comparisons left out."""
     keys = np.zeros(len(mixed), np.uint64)
     for band in chosen:
@@ -109,16 +132,51 @@ def _table(mixed: U64, edges: list[int], chosen: tuple[int, ...], distance: int,
     ordered = mixed[index]
     bounds = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1], [True]]))
     sizes = np.diff(bounds)
+    crowded = np.repeat(sizes > _SMALL, sizes) if best is not None else np.zeros(len(keys), np.bool_)
     later = np.repeat(bounds[1:], sizes) - np.arange(len(keys)) - 1
-    here, there = [], []
+    later[crowded] = 0
+    empty = np.empty(0, np.int64)
+    pairs = [(empty, empty)]
     for lo in range(0, len(keys), _BLOCK):
-        for at, step in _close(ordered, later, lo, distance, crowd):
-            keep = _first_table(ordered[at] ^ ordered[at + step], edges, chosen)
-            here.append(index[at[keep]])
-            there.append(index[at[keep] + step])
+        pairs += [(at, at + step) for at, step in _close(ordered, later, lo, distance, crowd)]
     skipped = int(np.maximum(later - crowd, 0).sum())
-    empty = [np.empty(0, np.int64)]
-    return np.concatenate(here or empty), np.concatenate(there or empty), skipped
+    if best is not None:
+        place = np.arange(len(keys)) - np.repeat(bounds[:-1], sizes)
+        found, left_out = _close_to_the_best(ordered, place, np.flatnonzero(crowded), distance, crowd, best)
+        pairs += found
+        skipped += left_out
+    here, there = (np.concatenate(ends) for ends in zip(*pairs, strict=True))
+    if best is not None:
+        # Of those a hash is close to, the best are its best in every table that holds them: so none is lost here.
+        kept = first_few(there, here, best)
+        here, there = here[kept], there[kept]
+    mine = _first_table(ordered[here] ^ ordered[there], edges, chosen)
+    return index[here[mine]], index[there[mine]], skipped
+
+
+def _close_to_the_best(
+    ordered: U64, place: I64, open_: I64, distance: int, crowd: int, best: int
+) -> tuple[list[tuple[I64, I64]], int]:
+    """Return, for the positions `open_`, the `best` first close ones of their buckets, and the comparisons left out.
+
+    `place` is each position's place in its bucket.
+    """
+    pairs: list[tuple[I64, I64]] = []
+    found = np.zeros(len(open_), np.int64)
+    skipped = 0
+    for step in range(crowd):
+        more = place[open_] > step
+        open_, found = open_[more], found[more]
+        if not len(open_):
+            break
+        first = open_ - place[open_] + step
+        close = np.bitwise_count(ordered[open_] ^ ordered[first]) <= distance
+        pairs.append((first[close], open_[close]))
+        found += close
+        done = found == best
+        skipped += int((place[open_[done]] - step - 1).sum())
+        open_, found = open_[~done], found[~done]
+    return pairs, skipped + int(np.maximum(place[open_] - crowd, 0).sum())
 
 
 def _close(ordered: U64, later: I64, lo: int, distance: int, crowd: int) -> Iterator[tuple[I64, int]]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from curation.vectors import VectorName
+
 __all__ = ["DuplicatesConfig"]
 
 
@@ -43,11 +45,14 @@ class DuplicatesConfig(BaseModel):
         default=("clip", "still"),
         description="kinds of clips that are looked at; only clips of one kind can be duplicates",
     )
-    embedding: str | None = Field(
+    embedding: VectorName | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.[A-Za-z0-9_]+$",
         description="EXPERT.COLUMN, a vector per clip, for semantic duplicates; without it none are looked for",
     )
     cosine: float = Field(
         default=0.95, gt=0, le=1, description="semantic duplicates have embeddings at least this alike"
+    )
+    selection: str | None = Field(
+        default="default",
+        description="clips that this selection keeps represent others first; all alike, if there is no selection yet",
     )

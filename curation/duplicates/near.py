@@ -1,19 +1,20 @@
 """Near duplicates: clips whose keyframes look alike, by the votes of their perceptual hashes.
 
 Candidates are clips that share a hash, or have two within `nearest` bits of each other; each candidate is then held to
-all its keyframes. Rows come in order of preference, the best first, so where a picture is in very many clips each of
-them is compared with the best few, which is what a cluster needs, and the work stays linear.
+all its keyframes. Rows come in order of preference, the best first. Where a picture is in very many clips, by one hash
+or by hashes that differ a little, each of them is compared with the best few over all those hashes: a cluster needs no
+more, since its representative is the best, and so candidates grow linearly. What that leaves out is counted: a clip
+whose only match is none of the best few is missed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from curation.duplicates.banding import U64, pairs_within
+from curation.duplicates.banding import U64, first_few, pairs_within
 from curation.duplicates.clusters import Edges, Evidence
 
 __all__ = ["informative", "near_pairs"]
@@ -22,7 +23,7 @@ I64 = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 ANCHORS: Final = 8
-"""With how many of the best clips that hold a picture the others are compared."""
+"""With how many of the best clips that hold a picture, in whatever hash, the others are compared."""
 _FAR: Final = 65
 _CHUNK: Final = 1 << 22
 
@@ -46,7 +47,7 @@ def near_pairs(
     with a keyframe of the other within `distance` bits, in any order, seen from both sides; and the best of them is
     within `nearest`. With `crops` [N, K, V], hashes of V smaller views of each keyframe, it matches too when a view
     of one is like the whole of the other. An edge's distance is the mean, in bits, over matched keyframes. Also
-    returned is the number of comparisons left out in crowded buckets.
+    returned is the number of comparisons left out of pictures that are in many clips; if it is 0 no pair is missed.
     """
     valid = valid & informative(hashes)
     views = np.zeros((*hashes.shape, 0), np.uint64) if crops is None else crops
@@ -76,30 +77,52 @@ def near_pairs(
 def _candidates(hashes: U64, valid: Mask, nearest: int) -> tuple[I64, int]:
     """Return pairs of clips worth a look, each as first * N + second, sorted; and the comparisons left out."""
     owner, column = np.nonzero(valid)
-    distinct, which = np.unique(hashes[owner, column], return_inverse=True)
-    packed = np.unique((which.astype(np.uint64) << np.uint64(32)) | owner.astype(np.uint64))
-    owners = (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    starts = np.searchsorted(packed, np.arange(len(distinct) + 1, dtype=np.uint64) << np.uint64(32))
-    alike = pairs_within(distinct, nearest)
-    codes = [np.empty(0, np.int64)]
-    groups = np.arange(len(distinct))
-    shared = groups[np.diff(starts) > 1]
-    for one, other in ((shared, shared), (alike.first, alike.second), (alike.second, alike.first)):
-        for first, second in _meet(owners, starts, one, other):
-            apart = first != second
-            low, high = np.minimum(first, second)[apart], np.maximum(first, second)[apart]
-            codes.append(np.unique(low * len(hashes) + high))
-    return np.unique(np.concatenate(codes)), alike.skipped
-
-
-def _meet(owners: I64, starts: I64, one: I64, other: I64) -> Iterator[tuple[I64, I64]]:
-    """Yield every owner of the hash `one[i]` with each of the best owners of `other[i]`."""
+    values, seen, which = np.unique(hashes[owner, column], return_index=True, return_inverse=True)
+    order = np.argsort(seen)  # owners ascend, so a hash that is seen first has the best owner
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    which, owner = _once(rank[which], owner)
+    starts = np.searchsorted(which, np.arange(len(values) + 1))
+    # A clip has a hash in each column at most, so the owners of these are no fewer than ANCHORS, if there are as many.
+    few = ANCHORS * hashes.shape[1]
+    alike = pairs_within(values[order], nearest, best=few)
+    below = first_few(alike.first, alike.second, few)
+    of = np.concatenate([np.arange(len(values)), alike.second, alike.first[below]])
+    other = np.concatenate([np.arange(len(values)), alike.first, alike.second[below]])
+    of, best, left_out = _best_owners(of, other, owner, starts)
     sizes = np.diff(starts)
+    skipped = alike.skipped + (len(alike.first) - len(below)) + int((sizes * left_out).sum())
+    codes = [np.empty(0, np.int64)]
+    place = np.arange(len(of)) - np.searchsorted(of, of)
+    for anchor in range(ANCHORS):
+        here = place == anchor
+        repeats = sizes[of[here]]
+        inside = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        first, second = owner[np.repeat(starts[of[here]], repeats) + inside], np.repeat(best[here], repeats)
+        apart = first != second
+        low, high = np.minimum(first, second)[apart], np.maximum(first, second)[apart]
+        codes.append(np.unique(low * len(hashes) + high))
+    return np.unique(np.concatenate(codes)), skipped
+
+
+def _best_owners(of: I64, other: I64, owner: I64, starts: I64) -> tuple[I64, I64, I64]:
+    """Return, for each hash, itself and the hashes `other` that are like it, the ANCHORS best of their owners.
+
+    They come as two arrays, hash and owner, sorted; beside them how many owners of each hash [H] are left out.
+    """
+    sizes = np.diff(starts)
+    found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
     for anchor in range(ANCHORS):
         some = sizes[other] > anchor
-        if not some.any():
-            return
-        left, right = one[some], other[some]
-        repeats = sizes[left]
-        inside = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-        yield owners[np.repeat(starts[left], repeats) + inside], np.repeat(owners[starts[right] + anchor], repeats)
+        found.append((of[some], owner[starts[other[some]] + anchor]))
+    hashes, best = _once(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    kept = first_few(hashes, best, ANCHORS)
+    left_out = np.bincount(hashes, minlength=len(sizes)) - np.bincount(hashes[kept], minlength=len(sizes))
+    left_out += np.bincount(of, np.maximum(sizes[other] - ANCHORS, 0), len(sizes)).astype(np.int64)
+    return hashes[kept], best[kept], left_out
+
+
+def _once(one: I64, other: I64) -> tuple[I64, I64]:
+    """Return pairs of numbers below 2^32 sorted, each once."""
+    packed = np.unique((one.astype(np.uint64) << np.uint64(32)) | other.astype(np.uint64))
+    return (packed >> np.uint64(32)).astype(np.int64), (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)

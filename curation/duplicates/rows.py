@@ -6,6 +6,7 @@ are all the same as another's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -18,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.phash import phash
-from dataset import Root
+from dataset import Root, query
 from media import Rgb, decode_jpeg
-from media.errors import ConfigError
+from media.errors import ConfigError, DatasetError
 
 __all__ = ["Clips", "embeddings", "media_hashes", "picture_digests", "read_clips", "with_crops"]
 
@@ -28,18 +29,22 @@ _LIGHT: Final = (
     "clip_id", "video_id", "kind", "first_frame", "end_frame", "frames", "shot", "width_px", "height_px",
     "crop_width_px", "crop_height_px", "sharpness_laplacian", "duration_s",
 )  # fmt: skip
+_OF_DUPLICATES: Final = re.compile(r"\bduplicates\b", re.IGNORECASE)
 _PREFERENCE: Final = (
+    ("kept", "descending"),
     ("pixels", "descending"),
     ("sharpness_laplacian", "descending"),
     ("duration_s", "descending"),
     ("clip_id", "ascending"),
 )
-"""The rule of the representative: most pixels, then sharpest, then longest, then the smallest id; unknown is last."""
+"""The rule of the representative: kept by a selection, most pixels, sharpest, longest, smallest id; unknown is last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Clips:
-    """Clips in the order of preference: `table` has a row each, with `pixels`; `hashes` [N, K] where `valid` [N, K].
+    """Clips in the order of preference: `table` has a row each, with `pixels` and `kept`, whether a selection keeps it.
+
+    `hashes` [N, K] are there where `valid` [N, K] says so.
 
     `crops` [N, K, V] are the hashes of V views of each keyframe's middle, none unless `with_crops` made them.
     """
@@ -66,21 +71,51 @@ class Clips:
         return Clips(self.table.take(pa.array(places)), self.hashes[places], self.valid[places], self.crops[places])
 
 
-def read_clips(root: Root, kinds: Collection[str]) -> Clips:
-    """Return the clips of these kinds in the order of preference, whatever the order of the rows."""
+def read_clips(root: Root, kinds: Collection[str], selection: str | None = None) -> Clips:
+    """Return the clips of these kinds in the order of preference, whatever the order of the rows.
+
+    Raises DatasetError if there is no such selection, but others.
+    """
+    kept = None if selection is None else _kept(root, selection)
     parts = [part for name in root.parts("clips") if (part := _read(root, name, ["phash"])).num_rows]
     if not parts:
-        empty = (
-            root.schema("clips").empty_table().select(list(_LIGHT)).append_column("pixels", pa.array([], pa.int64()))
-        )
+        empty = root.schema("clips").empty_table().select(list(_LIGHT))
+        empty = empty.append_column("pixels", pa.array([], pa.int64())).append_column("kept", pa.array([], pa.bool_()))
         return Clips(empty, np.zeros((0, 1), np.uint64), np.zeros((0, 1), np.bool_), np.zeros((0, 1, 0), np.uint64))
     table = pa.concat_tables(parts, promote_options="default")
     table = table.filter(pc.is_in(table["kind"], pa.array(sorted(kinds))))
-    return arrange(table)
+    return arrange(table, kept)
 
 
-def arrange(table: pa.Table) -> Clips:
-    """Put rows of `clips`, of whose keyframes only `phash` is needed, into the order of preference."""
+def _kept(root: Root, selection: str) -> pa.Array | None:
+    """Return the ids of the clips that the selection keeps, None where no selection was made.
+
+    A clip that was rejected as a duplicate alone is among them: this search is to say anew which those are.
+    """
+    if not root.exists(f"selections/{selection}"):
+        if there := root.names("selections"):
+            raise DatasetError(f"{root.uri}: no selection is called {selection!r} (there are: {', '.join(there)})")
+        return None
+    rules = query(root, "SELECT selection, rule, predicate FROM selection_rules").to_pylist()
+    about = [
+        rule["rule"] for rule in rules if rule["selection"] == selection and _OF_DUPLICATES.search(rule["predicate"])
+    ]
+    judged = root.read(f"selections/{selection}", ["clip_id", "rejected_by"]).combine_chunks()
+    why = judged["rejected_by"].combine_chunks()
+    other = pc.invert(pc.is_in(pc.list_flatten(why), pa.array(about, pa.string())))
+    rejected = pc.unique(pc.list_parent_indices(why).filter(other))
+    keep = np.ones(len(judged), np.bool_)
+    keep[rejected.to_numpy()] = False
+    return judged["clip_id"].filter(pa.array(keep)).combine_chunks()
+
+
+def arrange(table: pa.Table, kept: pa.Array | None = None) -> Clips:
+    """Put rows of `clips`, of whose keyframes only `phash` is needed, into the order of preference.
+
+    `kept` are the ids of the clips that come first; None for all.
+    """
+    first = pa.repeat(pa.scalar(True), len(table)) if kept is None else pc.is_in(table["clip_id"], kept)
+    table = table.append_column("kept", first)
     sides = [pc.coalesce(table[f"crop_{side}"], table[side]) for side in ("width_px", "height_px")]
     table = table.append_column("pixels", pc.multiply(sides[0].cast(pa.int64()), sides[1].cast(pa.int64())))
     table = table.take(pc.sort_indices(table, list(_PREFERENCE)))

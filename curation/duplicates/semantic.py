@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.duplicates.clusters import Edges, Evidence
+from curation.kmeans import centres_of
 
 __all__ = ["semantic_pairs"]
 
@@ -68,17 +69,11 @@ def _cells(vectors: F32, leaf: int) -> Iterator[I64]:
 
 
 def _part(vectors: F32, members: I64, branch: int) -> list[I64]:
-    """Return the members of each of `branch` cells by spherical k-means on a sample; those on a border twice."""
+    """Return the members of each of at most `branch` cells, by spherical k-means on a sample; a border's twice."""
     random = np.random.default_rng(len(members))
     chosen = random.choice(len(members), min(len(members), branch * _SAMPLE), replace=False)
     sample = vectors[members[np.sort(chosen)]]
-    centres = sample[random.choice(len(sample), branch, replace=False)]
-    for _ in range(_ROUNDS):
-        nearest = (sample @ centres.T).argmax(axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, nearest, sample)
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        centres = np.where(norms > 0, sums / np.maximum(norms, 1e-12), centres).astype(np.float32)
+    centres = centres_of(sample, branch, random, _ROUNDS)
     first, second = np.empty(len(members), np.int64), np.empty(len(members), np.int64)
     for lo in range(0, len(members), 1 << 16):
         likeness = vectors[members[lo : lo + (1 << 16)]] @ centres.T
@@ -90,4 +85,4 @@ def _part(vectors: F32, members: I64, branch: int) -> list[I64]:
         border = top - likeness[rows, runner] < _MARGIN
         first[lo : lo + len(rows)] = best
         second[lo : lo + len(rows)] = np.where(border, runner, best)
-    return [cell for c in range(branch) if len(cell := members[(first == c) | (second == c)])]
+    return [cell for c in range(len(centres)) if len(cell := members[(first == c) | (second == c)])]

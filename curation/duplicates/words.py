@@ -14,7 +14,7 @@ _RULE: Final = (
     ("sharpness_laplacian", "sharpest", "Laplacian variance"),
     ("duration_s", "longest", "s"),
 )
-NAMED: Final = ("clip_id", *(column for column, _, _ in _RULE))
+NAMED: Final = ("clip_id", "kept", *(column for column, _, _ in _RULE))
 """The columns that reasons are made of."""
 
 
@@ -38,6 +38,8 @@ def reason(edges: Edges, edge: int, embedding: str | None) -> str:
 def best_because(best: Mapping[str, Any], second: Mapping[str, Any], members: int) -> str:
     """Return by which part of the rule the clip `best` represents its cluster rather than the next; rows of `NAMED`."""
     of = f"represents {members} clips"
+    if best["kept"] and not second["kept"]:
+        return f"{of}: the selection keeps it and not the next"
     for column, word, unit in _RULE:
         mine, next_ = best[column], second[column]
         if mine != next_ and mine is not None:

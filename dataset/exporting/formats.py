@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from dataset.exporting.musubi_tuner import MusubiTunerWriter
 from dataset.exporting.samples import Sample
 from dataset.exporting.video_folder import VideoFolderWriter
 from dataset.exporting.webdataset import WebDatasetWriter
+from dataset.messages import nearest, spelt
 from media.errors import ConfigError
 
 __all__ = ["FORMATS", "Format", "Writer", "format_of"]
@@ -59,10 +59,8 @@ def format_of(name: str) -> Format:
 
     Raises ConfigError, with the nearest name, for one that is not there.
     """
-    plain = {known.replace("_", ""): made for known, made in FORMATS.items()}
-    asked = name.strip().lower().replace("-", "").replace("_", "")
-    if asked in plain:
-        return plain[asked]
-    near = difflib.get_close_matches(asked, plain, n=1, cutoff=0.5)
-    hint = f"did you mean {plain[near[0]].name!r}?" if near else f"there are {', '.join(FORMATS)}"
+    if known := spelt(name, FORMATS):
+        return FORMATS[known]
+    near = nearest(name.replace("-", "_"), FORMATS)
+    hint = f"did you mean {near!r}?" if near else f"there are {', '.join(FORMATS)}"
     raise ConfigError(f"no export format is called {name!r}; {hint}")

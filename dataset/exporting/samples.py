@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -14,7 +16,10 @@ from dataset.exporting.keys import key_of
 from dataset.shards import media_hash, row_hash
 from media.errors import CorruptionError
 
-__all__ = ["COLUMNS", "RECORD", "Sample", "sample_of", "why_not"]
+__all__ = ["COLUMNS", "RECORD", "Sample", "sample_of", "shown_address", "why_not"]
+
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]*")
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:]*)(:[0-9]+)?")
 
 _OUTCOMES: Final = frozenset({"ok", "repaired", "template"})
 _str, _int, _float = pa.string(), pa.int64(), pa.float64()
@@ -40,7 +45,7 @@ RECORD: Final = pa.schema(
         ("media_hash", _str),
     ]
 )
-"""What travels with every clip, whatever the format; `media_hash` is that of the exported bytes."""
+"""What travels with every clip, whatever the format; `media_hash` is of the exported bytes, `uri` a `shown_address`."""
 
 _MADE: Final = ("caption", "caption_length", "media_hash")
 _KEPT: Final = tuple(name for name in RECORD.names if name not in _MADE)
@@ -83,6 +88,26 @@ def why_not(row: Mapping[str, Any], caption: str) -> str | None:
     return None
 
 
+def shown_address(uri: str) -> str:
+    """Return what may be shown to others of where a source was read from.
+
+    Of a local path that is its last part, which tells nothing of folders and users; of an address its scheme, host and
+    path, without user, password, query and fragment, which may hold keys and signatures.
+    """
+    scheme, is_address, rest = uri.partition("://")
+    if not is_address or not _SCHEME.fullmatch(scheme):
+        return uri.rpartition("/")[2]
+    if scheme.lower() == "file":
+        return unquote(rest).rpartition("/")[2]
+    rest = re.split("[?#]", rest, maxsplit=1)[0]
+    host, slash, path = rest.partition("/")
+    host = host.rpartition("@")[2]
+    if not _HOST.fullmatch(host):  # no host and port: a password with a "/" in it, as keys of S3 have, goes on
+        host, slash, path = path.partition("@")[2].partition("/")
+        host = host.rpartition("@")[2]
+    return f"{scheme}://{host}{slash}{path}"
+
+
 def sample_of(row: Mapping[str, Any], caption: str) -> Sample:
     """Return the sample of a row that `why_not` has nothing against.
 
@@ -93,6 +118,8 @@ def sample_of(row: Mapping[str, Any], caption: str) -> Sample:
     media = _exact_media(row)
     text = str(row[caption]).strip()
     made = {"caption": text, "caption_length": caption, "media_hash": media_hash(media)}
+    if row.get("uri") is not None:
+        made["uri"] = shown_address(row["uri"])
     record = {name: made[name] if name in made else row.get(name) for name in RECORD.names}
     return Sample(key_of(row["clip_id"]), media, text, record)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from dataset.importing import openvid, panda70m, webdataset
 from dataset.importing.records import Format, Imported
-from dataset.messages import nearest
+from dataset.messages import nearest, spelt
 from dataset.schema import Column, expert_schema
 from media.errors import ConfigError
 
@@ -25,6 +25,7 @@ IMPORTED: Final = (
     Column("scores", pa.map_(pa.string(), pa.float64()), "the numbers that came with it, by their names"),
     Column("labels", pa.map_(pa.string(), pa.string()), "the words that came with it, by their names"),
     Column("format", pa.string(), "panda-70m | openvid | webdataset"),
+    Column("data_set", pa.string(), "the data set that the caption and its span are of: its format and path"),
     Column("said_from_s", pa.float64(), "begin of the span of the source that it was said of; null for all of it"),
     Column("said_to_s", pa.float64(), "end of that span"),
     Column("covered_fraction", pa.float32(), "share of the clip that lies in that span"),
@@ -38,9 +39,12 @@ def imported_schema() -> pa.Schema:
 
 
 def format_named(name: str) -> Format:
-    """Return the format of this name; `_` may stand for `-`. Raises ConfigError that names the nearest."""
-    if found := FORMATS.get(name.lower().replace("_", "-")):
-        return found
+    """Return the format called `name`; capitals, `-` and `_` do not matter.
+
+    Raises ConfigError, with the nearest name, for one that is not there.
+    """
+    if known := spelt(name, FORMATS):
+        return FORMATS[known]
     near = nearest(name.replace("_", "-"), FORMATS)
     hint = f"did you mean {near}?" if near else f"there are {', '.join(FORMATS)}"
     raise ConfigError(f"there is no import format {name!r}; {hint}")

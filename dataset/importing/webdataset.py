@@ -4,7 +4,8 @@ A sample is the members whose names are one up to the first dot of the last part
 `MEDIA_ENDINGS`), `.txt` (caption), `.json` (anything; what is a number there is a score, what is a word a label,
 `source`, `license` and `caption` are what they say). Source: video2dataset, `data_writer.WebDatasetSampleWriter`.
 
-The videos are unpacked to a folder of `media` for each tar, under names made here: a name in a tar is never a path.
+The videos are unpacked to a folder of `media` for each tar, under names made here: a name in a tar is never a path. The
+folder is named by where the tar lies and the file by what it holds, so a file stays what it was when it was ingested.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import json
 import math
 import os
 import re
+import shutil
 import tarfile
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +30,7 @@ from media.errors import ConfigError, DatasetError
 __all__ = ["FORMAT"]
 
 _CHUNK_BYTES: Final = 1 << 20
+_HELD_BYTES: Final = 64 << 20  # of a video in memory, until it is known whether it is there already
 _LONGEST_LABEL: Final = 1000
 _TEXT_BYTES: Final = 64 << 20
 
@@ -46,7 +50,7 @@ def _read(path: Path, media: Path | None) -> Iterator[Imported]:
     if not tars:
         raise ConfigError(f"there is no .tar file below {path}")
     for tar in tars:
-        yield from _records(tar, media / _file_name(tar.stem))
+        yield from _records(tar, media / _file_name(tar.stem, os.fspath(tar.resolve())))
 
 
 def _records(tar: Path, folder: Path) -> Iterator[Imported]:
@@ -81,7 +85,7 @@ def _split(name: str) -> tuple[str, str]:
 
 def _take(sample: _Sample, ending: str, content: IO[bytes], size: int, folder: Path, where: str) -> None:
     if ending in MEDIA_ENDINGS:
-        sample.video = str(_unpacked(content, size, folder / f"{_file_name(sample.key)}{ending}"))
+        sample.video = str(_unpacked(content, size, folder, sample.key, ending))
     elif ending in {".txt", ".json"}:
         if size > _TEXT_BYTES:
             raise DatasetError(f"{where}: {size} bytes of text")
@@ -96,27 +100,37 @@ def _take(sample: _Sample, ending: str, content: IO[bytes], size: int, folder: P
             raise DatasetError(f"{where}: {error}") from error
 
 
-def _file_name(name: str) -> str:
-    """Return a name for a file or folder: readable, safe everywhere, and another one for every other `name`."""
-    shown = re.sub(r"[^A-Za-z0-9-]+", "_", name)[-60:].strip("-_")
-    return f"{shown or 'video'}-{blake2b(os.fsencode(name), digest_size=8).hexdigest()}"
+def _file_name(shown: str, told_apart_by: str) -> str:
+    """Return a name for a file or folder: `shown` in a form that is safe everywhere, and a digest of the other."""
+    readable = re.sub(r"[^A-Za-z0-9-]+", "_", shown)[-60:].strip("-_")
+    return f"{readable or 'video'}-{blake2b(os.fsencode(told_apart_by), digest_size=8).hexdigest()}"
 
 
-def _unpacked(content: IO[bytes], size: int, target: Path) -> Path:
-    """Write a member to `target`, whole or not at all, unless it is there already."""
-    target = target.resolve()
-    if target.is_file() and target.stat().st_size == size:
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
+def _unpacked(content: IO[bytes], size: int, folder: Path, key: str, ending: str) -> Path:
+    """Write a member to a file named by its key and content, whole or not at all, unless it is there already."""
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = blake2b(digest_size=16)
+    with tempfile.SpooledTemporaryFile(_HELD_BYTES, "w+b", dir=str(folder)) as held:
+        while chunk := content.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            held.write(chunk)
+        target = folder / f"{_file_name(key, f'{key} {digest.hexdigest()}')}{ending}"
+        if target.is_file() and target.stat().st_size == size:
+            return target
+        held.seek(0)
+        _write(held, target)
+    return target
+
+
+def _write(content: IO[bytes], target: Path) -> None:
     temporary = target.with_name(f".{target.name[:40]}.{os.getpid()}-{uuid.uuid4().hex}")
     try:
         with temporary.open("wb") as file:
-            while chunk := content.read(_CHUNK_BYTES):
-                file.write(chunk)
+            shutil.copyfileobj(content, file, _CHUNK_BYTES)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    return target
 
 
 def _finished(sample: _Sample) -> Iterator[Imported]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -24,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def export(
     dataset: Dataset,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write; it must not be there yet.")],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder to write; it must not be there yet.")],
     format: FormatName,
     shards: Annotated[str, typer.Option(help="The shard set's name.")] = "train",
     caption: Annotated[
@@ -47,12 +46,12 @@ def export(
     with Reporter().step(f"export as {name}", "rows") as move:
         report = write(root, shards, out, name, caption=caption, progress=move)
     if as_json:
-        print_json({"out": str(out), "format": name, **dataclasses.asdict(report)})
+        print_json({"out": out, "format": name, **dataclasses.asdict(report)})
     else:
         print(_text(out, report))
 
 
-def _text(out: Path, report: Any) -> str:
+def _text(out: str, report: Any) -> str:
     lines = [f"{out}: {report.rows} clips in {report.files} files, {report.bytes / 1e6:.1f} MB"]
     if report.skipped:
         lines.append(f"left out {sum(report.skipped.values())} rows:")

@@ -30,6 +30,9 @@ def dedup(
     crops: Annotated[
         bool, typer.Option("--crops", help="Find copies cropped by up to a sixth too; decodes every keyframe.")
     ] = False,
+    selection: Annotated[
+        str, typer.Option(help="Clips that this selection keeps represent others first; or all, for no preference.")
+    ] = "default",
     as_json: JsonFlag = False,
 ) -> None:
     """Find exact, near and semantic duplicates; write each cluster, its best clip, and the reasons. Drops nothing.
@@ -48,6 +51,7 @@ def dedup(
     from pipelines.progress import Reporter
 
     given: dict[str, Any] = {"distance": distance, "embedding": embedding, "cosine": cosine}
+    given["selection"] = None if selection == "all" else selection
     if crops:
         given["crops"] = CROPS
     config = validate(DuplicatesConfig, given, "rushes dedup")

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from curation.balance.concepts import concept_names
 from curation.balance.config import BalanceConfig
-from curation.balance.kmeans import nearest_centres, spherical_kmeans
 from curation.balance.report import axis_report
-from curation.balance.tiers import CAMERAS, TIERS, cameras, motion_tiers
+from curation.balance.tiers import CAMERAS, CUTS_PX_PER_S, TIERS, cameras, motion_tiers
 from curation.balance.weights import balanced_weights, bounded, effective_number
+from curation.kmeans import nearest_centres, spherical_kmeans
+from experts import motion
 from experts.base import ClipView
 from experts.motion import CAMERA_WORDS, Motion
 
@@ -242,3 +243,8 @@ def test_a_report_tells_counts_shares_and_what_the_weights_make_of_them() -> Non
 def test_a_setting_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         BalanceConfig.model_validate(wrong)
+
+
+def test_the_tiers_and_their_cut_points_are_those_of_the_motion_expert() -> None:
+    assert CUTS_PX_PER_S is motion.CUTS_PX_PER_S
+    assert TIERS is motion.LEVELS

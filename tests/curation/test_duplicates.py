@@ -23,7 +23,7 @@ from dataset import Root, open_root, query, schema_of, verify
 from dataset.schema import Column, expert_schema
 from dataset.shards import shard_row, write_shard
 from experts.weights import Footage
-from media.errors import ConfigError
+from media.errors import ConfigError, DatasetError
 from tests.curation.test_duplicates_parts import A, B, C, D, E, flipped
 from tests.dataset.build import RUN, clip_row, video_row
 
@@ -92,6 +92,38 @@ def test_every_row_has_its_cluster_its_representative_and_the_reason(tmp_path: P
     assert told["small"]["distance"] == pytest.approx(2 / 3)
     assert told["copy"]["distance"] is None
     assert verify(root) == []
+
+
+def test_a_clip_that_the_selection_keeps_represents_one_that_it_rejects(tmp_path: Path) -> None:
+    large, small = clip("large", [A, B, C], width_px=640), clip("small", [A, B, C])
+    root = dataset(tmp_path, [large, small, clip("tiny", [A, B, C], width_px=32)])
+    select(root, Rules({"plain": "width_px < 640"}, "test"), run_id=RUN)
+    dedup(root)
+    assert whom(root) == dict.fromkeys(("large", "small", "tiny"), "small")
+    assert rows_of(root)["small"]["reason"].endswith("most pixels, 3,072 against 1,536 px")
+    root.write_part("clips", [large, small], key="c")
+    dedup(root)
+    assert rows_of(root)["small"]["reason"] == "represents 2 clips: the selection keeps it and not the next"
+    dedup(root, selection=None)
+    assert set(whom(root).values()) == {"large"}
+
+
+def test_what_only_a_rule_about_duplicates_rejects_may_represent_when_the_better_one_is_gone(tmp_path: Path) -> None:
+    root = dataset(tmp_path, [clip("large", [A, B, C], width_px=640), clip("small", [A, B, C])])
+    dedup(root)
+    select(root, Rules({"no_duplicate": RULE, "plain": "width_px < 640"}, "test"), run_id=RUN)
+    assert not any(root.read("selections/default")["kept"].to_pylist())
+    dedup(root)
+    assert set(whom(root).values()) == {"small"}
+    assert select(root, Rules({"no_duplicate": RULE, "plain": "width_px < 640"}, "test"), run_id=RUN).kept == 1
+
+
+def test_a_selection_that_is_not_there_is_told_where_there_are_others(tmp_path: Path) -> None:
+    root = dataset(tmp_path, [clip("a", [A])])
+    dedup(root, selection="strict")  # nothing was selected yet
+    select(root, Rules({"all": "true"}, "test"), run_id=RUN)
+    with pytest.raises(DatasetError, match=r"no selection is called 'strict' \(there are: default\)"):
+        dedup(root, selection="strict")
 
 
 @pytest.mark.parametrize(

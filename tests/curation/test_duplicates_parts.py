@@ -157,6 +157,60 @@ def test_a_picture_in_very_many_clips_costs_no_square_of_them() -> None:
     assert (found.representative == 0).all()
 
 
+def scattered(count: int, bits: int = 3) -> np.ndarray:
+    """Return hashes [count, 1] of one picture as encoders change it: each `bits` bits from a base, all different."""
+    random = np.random.default_rng(2)
+    found: dict[int, None] = {}
+    while len(found) < count:
+        found[flipped(A, random.choice(64, bits, replace=False).tolist())] = None
+    return np.array(list(found), np.uint64)[:, None]
+
+
+@pytest.mark.parametrize("count", [2_000, 20_000])
+def test_a_picture_in_very_many_clips_by_hashes_that_differ_costs_no_square_of_them(count: int) -> None:
+    hashes = scattered(count)
+    edges, skipped = near_pairs(hashes, np.ones_like(hashes, np.bool_), 8, 6, 0.5)
+    assert len(edges.first) < 9 * count
+    assert skipped > 0
+    assert (stars(count, Edges.joined([edges])).representative == 0).all()
+
+
+def test_a_copy_is_found_among_very_many_clips_that_share_another_picture_with_it() -> None:
+    cards = scattered(1_000)
+    own = np.array([[picture(10 + n)] for n in range(1_000)], np.uint64)
+    own[700] = flipped(int(own[600, 0]), [1, 2])
+    hashes = np.concatenate([cards, own], axis=1)
+    edges, _ = near_pairs(hashes, np.ones_like(hashes, np.bool_), 8, 6, 1.0)
+    assert list(zip(edges.first.tolist(), edges.second.tolist(), strict=True)) == [(600, 700)]
+
+
+def test_what_is_left_out_of_a_picture_in_many_clips_is_counted_and_of_one_in_a_few_nothing_is() -> None:
+    few, many = np.full((8, 1), A, np.uint64), np.full((30, 1), A, np.uint64)
+    assert near_pairs(few, np.ones_like(few, np.bool_), 8, 6, 0.5)[1] == 0
+    assert near_pairs(many, np.ones_like(many, np.bool_), 8, 6, 0.5)[1] > 0
+
+
+def test_a_clip_with_many_like_keyframes_hides_no_other_clip() -> None:
+    still = scattered(16)[:, 0]  # sixteen keyframes of one picture, in each of three clips
+    hashes = np.stack([still, still ^ np.uint64(1), still ^ np.uint64(2)])
+    edges, skipped = near_pairs(hashes, np.ones_like(hashes, np.bool_), 8, 6, 0.5)
+    assert (len(edges.first), skipped) == (3, 0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10**6), best=st.integers(1, 5))
+def test_banding_for_the_best_finds_them_for_every_hash(seed: int, best: int) -> None:
+    hashes = np.concatenate([families(seed, 10, 4), scattered(300)[:, 0]])
+    np.random.default_rng(seed).shuffle(hashes)
+    found = pairs_within(hashes, 4, best=best)
+    wanted: dict[int, list[int]] = {}
+    for first, second, _ in all_pairs(hashes, 4):
+        wanted.setdefault(second, []).append(first)
+    assert {(first, second) for first, second, _ in told(found)} == {
+        (first, second) for second, firsts in wanted.items() for first in firsts[:best]
+    }
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 14), st.integers(0, 14)), max_size=40))
 def test_a_cluster_is_a_star_and_no_clip_that_has_a_better_match_is_left(pairs: list[tuple[int, int]]) -> None:

@@ -17,6 +17,7 @@ from dataset import Root, ShardReader
 from dataset.exporting import FORMATS, Sample, clip_id_of, export, format_of, key_of
 from dataset.exporting.mds import MdsWriter
 from dataset.exporting.pairs import RUNGS, rung, toml_string
+from dataset.exporting.samples import shown_address
 from dataset.exporting.webdataset import WebDatasetWriter
 from dataset.shards import shard_frames, shard_row, write_shard
 from media import decode_bytes, encode
@@ -179,6 +180,39 @@ def test_shards_without_a_row_to_export_are_a_clear_error(root: Root, name: str,
     assert not list(tmp_path.iterdir())
 
 
+SECRETS = {
+    "/home/alice/rushes/holiday.mp4": "holiday.mp4",
+    "file:///home/alice/a%20b.mp4": "a b.mp4",
+    "s3://AKIAKEY:hush@bucket/deep/a.mp4": "s3://bucket/deep/a.mp4",
+    "s3://AKIAKEY:hu/sh@bucket/a.mp4": "s3://bucket/a.mp4",
+    "https://alice:hush@h.example:8443/v/a.mp4?X-Amz-Signature=hush&t=1#hush": "https://h.example:8443/v/a.mp4",
+    "https://h.example/a.mp4?token=hush": "https://h.example/a.mp4",
+}
+
+
+def test_no_userinfo_query_or_home_folder_leaves(name: str, tmp_path: Path) -> None:
+    made = new_root(tmp_path)
+    rows = [row(f"v{n}:0-10") | {"uri": uri} for n, uri in enumerate(SECRETS)]
+    write_shard(made, "train", rows, key="a")
+    export(made, "train", tmp_path / "out", name)
+    found = {read.record["clip_id"]: read.record["uri"] for read in READERS[name](tmp_path / "out")}
+    assert found == {f"v{n}:0-10": shown for n, shown in enumerate(SECRETS.values())}
+    for path, data in contents(tmp_path / "out").items():
+        assert not [word for word in (b"hush", b"alice", b"AKIAKEY") if word in data], path
+
+
+@given(st.text("ab/:@?#%", max_size=20), st.sampled_from(["", "/", "s3://", "https://h.example/", "file:///"]))
+def test_an_address_that_may_be_shown_has_no_query_or_userinfo_whatever_it_was(text: str, start: str) -> None:
+    shown = shown_address(start + text)
+    if "://" in shown:
+        scheme, _, rest = shown.partition("://")
+        assert scheme
+        assert not set("?#") & set(rest)
+        assert "@" not in rest.partition("/")[0]
+    else:
+        assert "/" not in shown
+
+
 def test_every_format_has_a_reader_here() -> None:
     assert set(READERS) == set(FORMATS)
 
@@ -257,7 +291,7 @@ def test_what_is_no_key_is_refused(key: str) -> None:
         clip_id_of(key)
 
 
-@pytest.mark.parametrize("asked", ["diffusion_pipe", "diffusion-pipe", "Diffusion-Pipe"])
+@pytest.mark.parametrize("asked", ["diffusion_pipe", "diffusion-pipe", "Diffusion-Pipe", " diffusionpipe "])
 def test_a_format_is_found_however_it_is_spelt(asked: str) -> None:
     assert format_of(asked).name == "diffusion_pipe"
 
@@ -265,6 +299,8 @@ def test_a_format_is_found_however_it_is_spelt(asked: str) -> None:
 def test_an_unknown_format_is_told_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'webdataset'"):
         format_of("webdatset")
+    with pytest.raises(ConfigError, match="did you mean 'musubi_tuner'"):
+        format_of("Musubi")
     with pytest.raises(ConfigError, match="there are webdataset, video_folder"):
         format_of("zip")
 

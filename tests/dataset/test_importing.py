@@ -110,7 +110,8 @@ def test_a_folder_that_is_needed_is_asked_for(name: str, tmp_path: Path) -> None
 
 
 def test_formats_are_found_by_name_and_the_nearest_is_offered() -> None:
-    assert format_named("Panda_70M").name == "panda-70m"
+    for asked in ("panda-70m", "Panda_70M", "panda70m", " PANDA-70M "):
+        assert format_named(asked).name == "panda-70m"
     with pytest.raises(ConfigError, match="no import format 'panda'; did you mean panda-70m"):
         format_named("panda")
     with pytest.raises(ConfigError, match="there are panda-70m, openvid, webdataset"):
@@ -260,6 +261,36 @@ def test_the_same_key_in_two_tars_is_two_videos(tmp_path: Path) -> None:
         tar(tmp_path / f"in/sub/{number}.tar", {"k.mp4": b"v%d" % number})
     records = list(read_import(tmp_path / "in", "webdataset", tmp_path / "m"))
     assert [Path(record.uri).read_bytes() for record in records] == [b"v0", b"v1"]
+
+
+def test_tars_of_one_name_in_two_folders_keep_their_videos_apart(tmp_path: Path) -> None:
+    for part in ("a", "b"):
+        tar(tmp_path / f"in/{part}/00000.tar", {"k.mp4": f"v{part}".encode(), "k.txt": part.encode()})
+    records = list(read_import(tmp_path / "in", "webdataset", tmp_path / "m"))
+    assert [(record.caption, Path(record.uri).read_bytes()) for record in records] == [("a", b"va"), ("b", b"vb")]
+    assert all(Path(record.uri).parent.name.startswith("00000-") for record in records)
+
+
+def test_two_imports_into_one_folder_keep_their_videos_apart(tmp_path: Path) -> None:
+    uris = []
+    for part in ("one", "two"):
+        path = tar(tmp_path / part / "00000.tar", {"k.mp4": f"of {part}".encode()})
+        uris += [record.uri for record in read_import(path, "webdataset", tmp_path / "m")]
+    assert [Path(uri).read_bytes() for uri in uris] == [b"of one", b"of two"]
+
+
+def test_a_tar_that_holds_another_video_now_gives_another_file(tmp_path: Path) -> None:
+    (first,) = read_import(tar(tmp_path / "t.tar", {"k.mp4": b"then"}), "webdataset", tmp_path / "m")
+    (again,) = read_import(tar(tmp_path / "t.tar", {"k.mp4": b"now!"}), "webdataset", tmp_path / "m")
+    assert again.uri != first.uri  # what was ingested from the first is still what it was
+    assert [Path(record.uri).read_bytes() for record in (first, again)] == [b"then", b"now!"]
+
+
+def test_a_tar_is_the_same_by_whatever_path_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tar(tmp_path / "in/t.tar", {"k.mp4": b"v"})
+    monkeypatch.chdir(tmp_path / "in")
+    named = [list(read_import(given, "webdataset", tmp_path / "m")) for given in (path, "t.tar", "../in/t.tar")]
+    assert named[0] == named[1] == named[2]
 
 
 @pytest.mark.parametrize("name", ["../../escape.mp4", "/abs/escape.mp4", "..//escape.mp4", "a/../../escape.mp4"])

@@ -42,6 +42,12 @@ def test_json_tells_the_same_and_the_table_is_there(rushes: Run, dataset: Path) 
     assert (run["command"], run["outcome"], run["config"]["clusters"]) == ("balance", "done", 3)
 
 
+def test_weights_that_replace_the_last_ones_warn_of_nothing(rushes: Run, dataset: Path) -> None:
+    for alpha in (0.5, 1):
+        code, _, err = rushes("balance", dataset, "--clusters", 3, "--alpha", alpha)
+        assert (code, "warning" in err) == (0, False), err
+
+
 def test_many_concepts_are_shown_in_short(rushes: Run, dataset: Path) -> None:
     from pipelines.cli import balancing
 
@@ -56,7 +62,7 @@ def test_many_concepts_are_shown_in_short(rushes: Run, dataset: Path) -> None:
     ("arguments", "message"),
     [
         (("--concepts", "nobody.vector"), "no expert 'nobody'"),
-        (("--concepts", "vector"), "concepts"),
+        (("--concepts", "vector"), "write auto, words or EXPERT.COLUMN, for instance clip.clip_embedding"),
         (("--selection", "strict"), None),
     ],
 )

@@ -333,3 +333,12 @@ def test_settings_that_changed_since_are_said(rushes: Run, tmp_path: Path, mixed
     assert rushes(*command, "--detector", "adaptive")[0] == 0
     _, _, err = rushes(*command, "--detector", "content")
     assert "warning: curate.detector was 'adaptive' in run" in err
+
+
+def test_a_selection_of_another_name_is_no_change_of_settings(rushes: Run, tmp_path: Path, mixed: Path) -> None:
+    root = tmp_path / "d"
+    command = ("curate", mixed / "good.mp4", "--out", root, "--experts", "none", "--detector", "adaptive", *LOCAL)
+    assert rushes(*command)[0] == 0
+    for name in ("default", "other"):
+        code, _, err = rushes("select", root, "--name", name)
+        assert (code, "warning" in err) == (0, False), err

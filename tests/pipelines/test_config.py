@@ -42,6 +42,7 @@ def test_the_resolved_config_reads_back_the_same(tmp_path: Path) -> None:
         ({"sources": [{"uri": ["a"]}]}, "sources.0.uri", "did you mean `uris`?"),
         ({"engine": {"kind": "dask"}}, "engine.kind", "'ray' or 'local'"),
         ({"shards": {"crf": 99}}, "shards.crf", "less than or equal to 51"),
+        ({"pseudo": {"motions": ["Zoom"]}}, "pseudo.motions", "there is no motion 'Zoom'"),
     ],
 )
 def test_a_mistake_names_file_field_and_fix(tmp_path: Path, change: dict, field: str, fix: str) -> None:  # type: ignore[type-arg]

@@ -47,7 +47,7 @@ def test_embeddings_add_semantic_duplicates(rushes: Run, dataset: Path) -> None:
     ("arguments", "says"),
     [
         (["--distance", 40], "distance"),
-        (["--embedding", "eyes"], "embedding"),
+        (["--embedding", "eyes"], "`embedding`: write EXPERT.COLUMN, for instance clip.clip_embedding; not 'eyes'"),
         (["--embedding", "eyes.vector"], "no expert 'eyes'"),
         (["--name", "../x"], "is no table"),
     ],
@@ -56,6 +56,24 @@ def test_a_mistake_is_one_line_and_exit_code_2(rushes: Run, dataset: Path, argum
     code, _, err = rushes("dedup", dataset, *arguments)
     assert code == 2
     assert says in err
+
+
+def test_a_search_that_replaces_the_last_one_or_has_another_name_warns_of_nothing(rushes: Run, dataset: Path) -> None:
+    rushes("dedup", dataset)
+    for arguments in (["--distance", 2], ["--name", "strict"]):
+        code, _, err = rushes("dedup", dataset, *arguments)
+        assert (code, "warning" in err) == (0, False), err
+
+
+def test_the_selection_whose_clips_come_first_can_be_named(rushes: Run, dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("not_a: \"clip_id not like 'a:%'\"\n")
+    assert rushes("select", dataset, "--rules", tmp_path / "rules.yaml", "--name", "strict")[0] == 0
+    for given, best in (("strict", "b:0-10"), ("all", "a:0-10")):
+        code, _, err = rushes("dedup", dataset, "--selection", given)
+        assert code == 0, err
+        assert set(open_root(dataset).read("duplicates/default")["representative_id"].to_pylist()) == {best}
+    code, _, err = rushes("dedup", dataset)
+    assert (code, "no selection is called 'default' (there are: strict)" in err) == (2, True)
 
 
 def test_select_takes_a_rule_that_drops_duplicates(rushes: Run, dataset: Path, tmp_path: Path) -> None:

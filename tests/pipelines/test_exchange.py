@@ -76,6 +76,17 @@ def test_an_out_that_is_there_is_refused(rushes: Run, dataset: Path) -> None:
     assert "is there already" in err
 
 
+def test_an_address_to_write_to_is_refused_and_makes_no_folder_of_that_name(
+    rushes: Run, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    code, out, err = rushes("export", dataset, "s3://bucket/out", "--format", "mds")
+    assert (code, out) == (2, "")
+    assert "s3://bucket/out: an export is a local folder" in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_the_help_names_every_format_and_caption() -> None:
     options = {option.name: option for option in commands()["export"].params}
     assert all(name in str(getattr(options["format"], "help", "")) for name in FORMATS)

@@ -17,7 +17,7 @@ from dataset.root import Root
 from dataset.shards import shard_row, write_shard
 from tests import videos
 from tests.dataset.build import RUN, caption_row, clip_row, new_root, video_row
-from tests.dataset.test_importing import openvid, panda, tar
+from tests.dataset.test_importing import openvid, panda, table, tar
 from tests.pipelines.conftest import Run
 
 ENGINE = ("--engine", "local", "--detector", "adaptive", "--json")
@@ -144,6 +144,67 @@ def test_what_was_exported_as_webdataset_comes_in_again(rushes: Run, tmp_path: P
     assert (video["source"], video["license"], video["frames"]) == ("a shop – 店", "CC-BY-4.0", 40)
     assert {row["caption"] for row in said(root)} == {"a café, 犬"}
     assert {dict(row["labels"])["clip_id"] for row in said(root)} == {clip["clip_id"]}
+
+
+def test_a_video_that_is_named_in_separate_rows_keeps_what_all_of_them_say(rushes: Run, tmp_path: Path) -> None:
+    two_shots(tmp_path / "videos/abc.mp4")
+    two_shots(tmp_path / "videos/xyz.mp4", 1)
+    rows = [("abc", "first", "['0:00:00.000', '0:00:01.900']"), ("xyz", "other", "['0:00:00.000', '0:00:04.000']"),
+            ("abc", "second", "['0:00:02.100', '0:00:04.000']")]  # fmt: skip
+    path = table(tmp_path / "p.csv", ["videoID", "url", "timestamp", "caption"],
+                 *([video, "u", f"[{span}]", f"['{words}']"] for video, words, span in rows))  # fmt: skip
+    result = taken(rushes, tmp_path / "d", path, "--format", "panda-70m", "--media", tmp_path / "videos")
+    root = open_root(tmp_path / "d")
+    assert {row["caption"] for row in said(root)} == {"first", "second", "other"}
+    assert result["clips"] == result["rows"]["experts/imported"] == len(said(root)) == root.count("clips")
+
+
+def test_a_second_data_set_over_the_same_videos_adds_to_what_the_first_said(rushes: Run, tmp_path: Path) -> None:
+    two_shots(tmp_path / "videos/abc.mp4")
+    first = panda(tmp_path / "p.csv", timestamp="[['0:00:00.000', '0:00:01.900']]", caption="['of panda']",
+                  matching_score="[0.5]", desirable_filtering="['desirable']")  # fmt: skip
+    second = openvid(tmp_path / "o.csv", "abc.mp4", caption="of openvid")
+    for path, name in ((first, "panda-70m"), (second, "openvid"), (second, "openvid")):
+        result = taken(rushes, tmp_path / "d", path, "--format", name, "--media", tmp_path / "videos")
+    root = open_root(tmp_path / "d")
+    early, *late = said(root)
+    assert result["clips"] == root.count("clips") == 1 + len(late)
+    assert (early["caption"], early["format"], early["data_set"]) == ("of openvid", "openvid", f"openvid {second}")
+    assert dict(early["scores"]).keys() == {"matching_score", "aesthetic_score", "motion_score",
+                                            "temporal_consistency_score"}  # fmt: skip
+    labels = dict(early["labels"])
+    assert labels[f"caption of panda-70m {first}"] == "of panda"
+    assert labels["desirable_filtering"] == "desirable"
+    assert all("matching_score" not in dict(row["scores"]) for row in late)
+    assert verify(root) == []
+    taken(rushes, tmp_path / "d", first, "--format", "panda-70m", "--media", tmp_path / "videos")
+    early, *late = said(root)
+    assert (early["caption"], dict(early["labels"])[f"caption of openvid {second}"]) == ("of panda", "of openvid")
+    assert f"caption of panda-70m {first}" not in dict(early["labels"])
+    assert {row["caption"] for row in late} == {"of openvid"}  # of which the first says nothing
+
+
+def test_a_data_set_that_was_mended_replaces_its_own_words(rushes: Run, tmp_path: Path) -> None:
+    two_shots(tmp_path / "videos/a.mp4")
+    for words in ("then", "now"):
+        path = openvid(tmp_path / "o.csv", "a.mp4", caption=words)
+        taken(rushes, tmp_path / "d", path, "--format", "openvid", "--media", tmp_path / "videos")
+    rows = said(open_root(tmp_path / "d"))
+    assert {row["caption"] for row in rows} == {"now"}
+    assert not [name for row in rows for name, _ in row["labels"] if name.startswith("caption")]
+
+
+def test_the_same_bytes_at_two_addresses_are_one_video_of_which_the_first_is_heard(rushes: Run, tmp_path: Path) -> None:
+    two_shots(tmp_path / "videos/a.mp4")
+    (tmp_path / "videos/b.mp4").write_bytes((tmp_path / "videos/a.mp4").read_bytes())
+    rows = [["a.mp4", "of a"], ["b.mp4", "of b"]]
+    path = table(tmp_path / "o.csv", ["video", "caption"], *rows)
+    for _ in range(2):
+        result = taken(rushes, tmp_path / "d", path, "--format", "openvid", "--media", tmp_path / "videos")
+        root = open_root(tmp_path / "d")
+        assert len({row["video_id"] for row in root.read("videos").to_pylist()}) == 1
+        assert {row["caption"] for row in said(root)} == {"of a"}
+        assert result["clips"] == len(said(root)) == root.count("clips")
 
 
 def test_a_wrong_format_or_folder_makes_no_dataset(rushes: Run, tmp_path: Path) -> None:

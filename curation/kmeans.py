@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["nearest_centres", "spherical_kmeans"]
+__all__ = ["centres_of", "nearest_centres", "spherical_kmeans"]
 
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
@@ -34,16 +34,25 @@ def spherical_kmeans(vectors: F32, clusters: int, *, seed: int = 0) -> tuple[I64
     random = np.random.default_rng(seed)
     size = min(len(vectors), max(_SMALLEST_SAMPLE, clusters * _SAMPLE_PER_CLUSTER))
     sample = vectors[np.sort(random.choice(len(vectors), size, replace=False))]
+    centres = centres_of(sample, clusters, random)
+    labels, _ = nearest_centres(vectors, centres)
+    return _largest_first(labels, centres)
+
+
+def centres_of(sample: F32, clusters: int, random: np.random.Generator, rounds: int = _ROUNDS) -> F32:
+    """Return the unit centres [K, D] of unit vectors `sample` [S, D], S at least 1, after at most `rounds` rounds.
+
+    K is `clusters`, or fewer where there are not as many different vectors.
+    """
     centres = _seeds(sample, clusters, random)
-    labels, before = np.empty(0, np.int64), np.empty(0, np.int64)
-    for _ in range(_ROUNDS):
+    before = np.empty(0, np.int64)
+    for _ in range(rounds):
         labels, cosines = nearest_centres(sample, centres)
         if np.array_equal(labels, before):
             break
         before = labels
         centres = _means(sample, labels, cosines, centres)
-    labels, _ = nearest_centres(vectors, centres)
-    return _largest_first(labels, centres)
+    return centres
 
 
 def nearest_centres(vectors: F32, centres: F32) -> tuple[I64, F32]:

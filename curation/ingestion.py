@@ -5,7 +5,7 @@ Nothing that a file can contain raises: a bad file is a row with status "quarant
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,7 @@ def ingest(
     config: CurateConfig | None = None,
     *,
     run_id: str,
-    source: str | None = None,
-    license: str | None = None,
+    rights: Mapping[str, Any] | None = None,
     wall_limit_s: float | None = None,
     progress: Callable[[int, int], None] | None = None,
     scanned: Iterable[View] | None = None,
@@ -56,16 +55,15 @@ def ingest(
 
     A bad file never raises: its row says quarantined, and why. A user's mistake does: an unknown detector
     (`UserError`), or one whose weights are missing (`MissingModelError`). A still gives one clip of kind "still".
-    `progress(done, total)` is called with frames; the total is the header's word, 0 where it says nothing.
-    `scanned` are all its frames as `curation.scan` gave them, in order: the file is not decoded again. The rows of
-    clips go `into` a store as they come, if one is given: a long video has many, each with its pictures.
+    `rights` are columns of `dataset.schema.RIGHTS`. `progress(done, total)` is called with frames; the total is the
+    header's word, 0 where it says nothing. `scanned` are all its frames as `curation.scan` gave them, in order: the
+    file is not decoded again. The rows of clips go `into` a store as they come, if one is given: a long video has
+    many, each with its pictures.
     """
     config = config or CurateConfig()
     make(config.detector)  # a user's mistake is told before the file is opened
     video = _blank("videos")
-    video.update(
-        video_id=id_of_address(uri), uri=uri, media="video", status="ok", source=source, license=license, run_id=run_id
-    )
+    video.update(rights or {}, video_id=id_of_address(uri), uri=uri, media="video", status="ok", run_id=run_id)
     clips: list[dict[str, Any]] = []
     store: ClipStore = clips if into is None else into
     try:

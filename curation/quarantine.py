@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import media
@@ -28,8 +29,7 @@ def quarantined_row(
     error: MediaError,
     *,
     run_id: str,
-    source: str | None = None,
-    license: str | None = None,
+    rights: Mapping[str, Any] | None = None,
     guard: Guard | None = None,
     limit_s: float = _LIMIT_S,
 ) -> dict[str, Any]:
@@ -37,13 +37,15 @@ def quarantined_row(
 
     Its `video_id` is that of the content, as in every other row, if the content can be read again within `limit_s`
     (seconds; only with a `guard`, in whose child it is read); else it stands for the address, as it does for a source
-    that cannot be read.
+    that cannot be read, or may not: one that was opted out is not opened. `rights` are columns of `dataset.RIGHTS`.
     """
     identity = _Identity(id_of_address(uri), "video", None)
     with contextlib.suppress(MediaError, OSError, ValueError):
+        if error.reason == "opted_out":
+            raise error
         identity = _identify(uri) if guard is None else guard.run(_identify, uri, limit_s=limit_s)
     row: dict[str, Any] = {column.name: None for column in BASE_TABLES["videos"]}
-    row.update(identity._asdict(), uri=uri, source=source, license=license, run_id=run_id)
+    row.update(identity._asdict(), **(rights or {}), uri=uri, run_id=run_id)
     row.update(status="quarantined", reason=error.reason, detail=error.detail)
     return row
 

@@ -6,8 +6,9 @@ cannot open a file, load an extension, or change a setting back.
 
 Views: `videos`, `clips`, `captions`, `shards`, `selections`, `duplicates`, `balance`, `grades`, `runs`, one
 `expert_<name>` for each expert, `caption_lint` (what the captions share with each other), `rejects` (a row per clip
-and rule that rejected it), `funnel` (a row per rule), and `wide` (a row per clip: the clip, its caption, its verdict
-in the selection named `default`, and every expert). They exist, empty, when the tables do not.
+and rule that rejected it), `funnel` (a row per rule), `removals` (sources that were taken out, of which no other view
+shows anything), and `wide` (a row per clip: the clip, its caption, its verdict in the selection named `default`, and
+every expert). They exist, empty, when the tables do not.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import pyarrow.dataset as ds
 from dataset.messages import explain
 from dataset.root import Root, schema_of
 from dataset.schema import CAPTION_LINT, CAPTION_LINT_COLUMNS, arrow_schema
+from dataset.tombstones import REMOVALS, living
 from dataset.wide import views_needed, wide_columns, wide_sql
 from media.errors import CorruptionError, QueryError
 
@@ -84,7 +86,7 @@ def connect(root: Root) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:")
     spill = Path(tempfile.gettempdir(), f"rushes-spill-{uuid.uuid4().hex}")
     connection.execute(f"SET temp_directory = {_text(str(spill))}")
-    schemas = {table: _register(connection, root, table, table) for table in ("videos", "clips", "captions")}
+    schemas = {table: _register(connection, root, table, table) for table in ("videos", "clips", "captions", REMOVALS)}
     for name in root.names("experts"):
         schemas[f"expert_{name}"] = _register(connection, root, f"experts/{name}", f"expert_{name}")
     for group, column in _SETS.items():
@@ -186,7 +188,9 @@ def _caption_lint(root: Root) -> ds.Dataset | pa.Table:
     schema = arrow_schema(CAPTION_LINT_COLUMNS)
     if root.size(CAPTION_LINT) is None:
         return schema.empty_table()
-    return ds.dataset(root.location(CAPTION_LINT), schema=schema, format="parquet", filesystem=root.filesystem)
+    content = ds.dataset(root.location(CAPTION_LINT), schema=schema, format="parquet", filesystem=root.filesystem)
+    kept = living("caption_lint", schema, root.removed())
+    return content if kept is None else content.filter(kept)
 
 
 def _rules(root: Root) -> pa.Table:

@@ -10,8 +10,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataset.compaction import stored_rows
 from dataset.root import Root, schema_of
-from dataset.schema import CAPTION_LINT, KINDS
+from dataset.schema import CAPTION_LINT, KINDS, RIGHTS_BASES
 from dataset.shards import row_hash, shard_frames
 from media.errors import CorruptionError, MediaError
 
@@ -30,6 +31,7 @@ PROBLEMS: Final = {
     "checksum": "media that does not have its hash, or a source that does not have its id",
     "undecodable": "media, or the source of a reference, that cannot be read or decoded",
     "frame_count": "media whose decoded frames are not as many, or not as large, as its row says",
+    "removed": "rows of a removed source that are still stored; no reader sees them, `rushes compact` takes them out",
     "leftover": "an unfinished file of a writer that was killed, or is at work; no reader sees it",
 }
 """What can be found, and what it means."""
@@ -37,7 +39,11 @@ PROBLEMS: Final = {
 _ID: Final = re.compile(r"(?P<video>.+):(?P<first>\d+)-(?P<end>\d+)(@\w+)?")
 _HEAVY: Final = {"clips": {"keyframes", "affine"}, "shards": {"media"}}
 _CLOSED: Final[dict[str, dict[str, set[str | None]]]] = {
-    "videos": {"status": {"ok", "quarantined"}, "media": {"video", "image"}},
+    "videos": {
+        "status": {"ok", "quarantined"},
+        "media": {"video", "image"},
+        "rights_basis": {*RIGHTS_BASES, None},
+    },
     "clips": {"kind": {*KINDS}},
     "captions": {"outcome": {"ok", "repaired", "template", "blocked", "error"}},
     "duplicates": {"kind": {"exact", "near", "semantic"}},
@@ -115,6 +121,8 @@ def _ids(root: Root, table: str, column: str) -> set[str]:
 def _part(root: Root, table: str, name: str, known: _Known, seen: set[str], media: bool) -> Iterator[Problem]:
     where = f"{table}/{name}"
     try:
+        if gone := stored_rows(root, where):
+            yield Problem(table, where, "removed", f"{gone} rows of removed sources; `rushes compact` takes them out")
         with root.storage(where), _open(root, where) as file:
             wrong = list(_schema(table, where, file.schema_arrow))
             yield from wrong
@@ -152,14 +160,14 @@ def _schema(table: str, where: str, schema: pa.Schema) -> Iterator[Problem]:
 
 def _rows(table: str, rows: Sequence[Mapping[str, Any]], known: _Known, seen: set[str]) -> Iterator[Problem]:
     base = table.partition("/")[0]
-    key = {"videos": "video_id", "grades": "sample_id"}.get(base, "clip_id")
+    key = {"videos": "video_id", "grades": "sample_id", "removals": "source"}.get(base, "clip_id")
     needed = [field.name for field in schema_of(table) if not field.nullable and field.name not in _HEAVY.get(base, ())]
     for row in rows:
         name = str(row[key])
         for column in needed:
             if row[column] is None:
                 yield Problem(table, name, "missing_value", f"{column} is null")
-        if name in seen:
+        if name in seen and base != "removals":
             yield Problem(table, name, "duplicate_id", f"{key} {name} is there more than once")
         seen.add(name)
         if row["run_id"] not in known.runs:
@@ -172,7 +180,7 @@ def _rows(table: str, rows: Sequence[Mapping[str, Any]], known: _Known, seen: se
             yield from _span(table, row)
             if row["video_id"] not in known.videos:
                 yield Problem(table, name, "orphan", f"there is no source {row['video_id']} in videos")
-        if base not in {"videos", "clips", "grades"} and name not in known.clips:
+        if base not in {"videos", "clips", "grades", "removals"} and name not in known.clips:
             yield Problem(table, name, "orphan", f"there is no clip {name} in clips")
 
 

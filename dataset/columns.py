@@ -29,7 +29,7 @@ def column_docs(root: Root | None = None) -> list[ColumnDoc]:
     Without a root: the fixed columns, that every dataset has.
     """
     if root is None:
-        tables = ["videos", "clips", "captions", *(f"{group}/<name>" for group in GROUPS)]
+        tables = ["videos", "clips", "captions", "removals", *(f"{group}/<name>" for group in GROUPS)]
         schemas = {table: schema_of(table.replace("<name>", "name")) for table in tables}
     else:
         schemas = {table: root.schema(table) for table in root.tables()}

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from dataset.parts import ROW_GROUP_BYTES, is_part, part_name, serialise, to_table
 from dataset.schema import BASE_TABLES, arrow_schema, expert_schema, grade_schema
+from dataset.tombstones import REMOVALS, living
 from media.errors import BackendError, CorruptionError, DatasetError
 
 __all__ = ["GROUPS", "MARKER", "SCRATCH", "Root", "open_root", "schema_of"]
@@ -40,7 +41,8 @@ GROUPS: Final = ("experts", "selections", "duplicates", "balance", "shards", "un
 """Tables that come in named sets: `experts/<name>`, `shards/<name>` ..."""
 
 _LAYOUT: Final = 1
-_TABLE: Final = re.compile(rf"(videos|clips|captions)|({'|'.join(GROUPS)})/[A-Za-z0-9][A-Za-z0-9_.-]*")
+_SINGLE: Final = ("videos", "clips", "captions", REMOVALS)
+_TABLE: Final = re.compile(rf"({'|'.join(_SINGLE)})|({'|'.join(GROUPS)})/[A-Za-z0-9][A-Za-z0-9_.-]*")
 _STORE: Final = re.compile(r"AWS Error|google::cloud|[Cc]url")
 _FOOTER_THREADS: Final = 16
 
@@ -81,6 +83,7 @@ class Root:
         self.uri = uri
         self.filesystem, self.path = _filesystem(uri)
         self.local = isinstance(self.filesystem, pafs.LocalFileSystem)
+        self._removed: tuple[tuple[str, ...], frozenset[str]] = (), frozenset()
 
     def __reduce__(self) -> tuple[type[Root], tuple[str]]:
         return type(self), (self.uri,)
@@ -171,10 +174,20 @@ class Root:
             return self.dataset(table, schema).to_table(columns=columns, filter=filter)
 
     def dataset(self, table: str, schema: pa.Schema | None = None) -> ds.Dataset:
-        """Return `table` as an Arrow dataset: nothing is read yet."""
+        """Return `table` as an Arrow dataset, without the rows of removed sources: nothing is read yet."""
         paths = [self.location(f"{table}/{name}") for name in self.parts(table)]
         schema = self.schema(table) if schema is None else schema
-        return ds.dataset(paths, schema=schema, format="parquet", filesystem=self.filesystem)
+        content = ds.dataset(paths, schema=schema, format="parquet", filesystem=self.filesystem)
+        kept = None if table == REMOVALS else living(table, schema, self.removed())
+        return content if kept is None else content.filter(kept)
+
+    def removed(self) -> frozenset[str]:
+        """Return the ids of the sources that were removed; see `dataset.removal`. What is written now is seen now."""
+        parts = tuple(self.parts(REMOVALS))
+        if parts != self._removed[0]:
+            ids = self.read(REMOVALS, ["video_id"])["video_id"] if parts else ()
+            self._removed = parts, frozenset(str(video_id) for video_id in ids if video_id.is_valid)
+        return self._removed[1]
 
     def schema(self, table: str) -> pa.Schema:
         """Return the columns that `table` has: the fixed ones first, then what its parts add."""
@@ -220,7 +233,7 @@ class Root:
 
     def tables(self) -> list[str]:
         """Return every table that has a part."""
-        single = [table for table in ("videos", "clips", "captions") if self.exists(table)]
+        single = [table for table in _SINGLE if self.exists(table)]
         return single + [f"{group}/{name}" for group in GROUPS for name in self.names(group)]
 
     def read_bytes(self, name: str) -> bytes | None:
@@ -283,7 +296,7 @@ class Root:
 def _check(table: str) -> str:
     if not _TABLE.fullmatch(table):
         named = ", ".join(f"{group}/<name>" for group in GROUPS)
-        raise DatasetError(f"{table!r} is no table; there are videos, clips, captions, {named}")
+        raise DatasetError(f"{table!r} is no table; there are {', '.join(_SINGLE)}, {named}")
     return table
 
 

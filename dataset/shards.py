@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataset.root import Root
+from dataset.tombstones import only_living
 from media.errors import CorruptionError, DatasetError, MediaError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ SHARD_ROW_GROUP_BYTES: Final = 4 << 20
 FRAME_COLUMNS: Final = ("clip_id", "media", "cut", "in_frame", "out_frame", "uri")
 """The columns that `shard_frames` needs of a row."""
 
+_RIGHTS: Final = ("source", "license", "source_url", "rights_basis")
 _OPEN_PARTS: Final = 128
 _THREADS: Final = 16
 
@@ -109,8 +111,7 @@ def shard_row(
         **{name: said.get(name) for name in ("short", "medium", "dense", "dense_zh")},
         "caption_outcome": said.get("outcome"),
         "tags": None if tags is None else list(tags),
-        "source": (video or {}).get("source"),
-        "license": (video or {}).get("license"),
+        **{name: (video or {}).get(name) for name in _RIGHTS},
         "run_id": run_id,
     }
 
@@ -199,12 +200,14 @@ class ShardReader:
 
     def iter_rows(self, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
         """Yield every row, in order, holding one row group in memory."""
-        wanted = None if columns is None else list(columns)
+        read = None if columns is None else list(dict.fromkeys([*columns, "clip_id"]))
+        hidden = [] if columns is None or "clip_id" in columns else ["clip_id"]
         for index, name in enumerate(self.parts):
             with self.root.storage(f"{self.table}/{name}"):
                 file = self._load(index)
                 for group in range(file.num_row_groups):
-                    yield from file.read_row_group(group, columns=wanted).to_pylist()
+                    rows = only_living(self.table, file.read_row_group(group, columns=read), self.root.removed())
+                    yield from rows.drop_columns(hidden).to_pylist()
 
     def table_of(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows as one Arrow table, without the media unless `columns` names it: what a plan is made of."""
@@ -219,11 +222,13 @@ class ShardReader:
     @cached_property
     def _places(self) -> dict[str, _Place]:
         places: dict[str, _Place] = {}
+        removed = self.root.removed()
         with ThreadPoolExecutor(_THREADS) as pool:
             for part, groups in enumerate(pool.map(self._group_ids, range(len(self.parts)))):
                 for group, ids in enumerate(groups):
                     for offset, clip_id in enumerate(ids):
-                        places.setdefault(clip_id, _Place(part, group, offset))
+                        if not removed or clip_id.partition(":")[0] not in removed:
+                            places.setdefault(clip_id, _Place(part, group, offset))
         return places
 
     @cached_property

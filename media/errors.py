@@ -57,6 +57,7 @@ Reason = Literal[
     "too_short",  # fewer frames than the shortest clip
     "uncopyable",  # its packets cannot be cut out without loss: cut it exact
     "verify_failed",  # a written clip does not match its source
+    "opted_out",  # its owner has reserved it from training: it was not read
 ]
 """Why a file is quarantined: a closed set, so that it can be counted."""
 

@@ -34,7 +34,19 @@ class SourceConfig(_Section):
         "a folder is searched for every file below it",
     )
     source: str | None = Field(None, description="who or what the files come from; written in every row")
-    license: str | None = Field(None, description="SPDX identifier or text; written in every row")
+    license: str | None = Field(None, description="SPDX identifier or expression, else text; written in every row")
+    source_url: str | None = Field(None, description="where the files were published, if not at their addresses")
+    rights_basis: Literal["license", "permission", "public_domain", "own", "exception"] | None = Field(
+        None, description="why they may be used: their license, a permission, no rights in them, our own, an exception"
+    )
+    opt_out: bool | None = Field(
+        None, description="their owner has reserved them from training: they are quarantined, and not read"
+    )
+    rights: str | None = Field(
+        None,
+        description="a manifest, CSV, .jsonl or .parquet: a column uri (or file names), and any of source, license, "
+        "source_url, rights_basis, retrieved_at, opt_out; what it says of a file stands before what is said here",
+    )
 
 
 class ShardConfig(_Section):

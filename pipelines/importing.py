@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, Final
 
@@ -22,10 +22,12 @@ from dataset import Root
 from dataset.importing import Imported, imported_schema
 from dataset.parts import part_name
 from dataset.schema import BASE_TABLES
+from dataset.tombstones import only_living
 from pipelines import steps
 from pipelines.config import RunConfig, SourceConfig, validate
+from pipelines.rights import Rights
 
-__all__ = ["ImportCounts", "Rights", "take_in"]
+__all__ = ["ImportCounts", "take_in"]
 
 _TABLE: Final = "experts/imported"
 _VERSION: Final = "1"
@@ -33,14 +35,6 @@ _MISSING_IN_PART: Final = 10_000
 _DETAILS: Final = 5
 
 Records = Callable[[], Iterator[Imported]]
-
-
-@dataclass(frozen=True, slots=True)
-class Rights:
-    """What the user says of the data set; it stands before what the data set says."""
-
-    source: str | None = None
-    license: str | None = None
 
 
 @dataclass(slots=True)
@@ -69,19 +63,18 @@ def take_in(
 
     `records` is called twice and must give the same both times. `config` has the fields of a RunConfig, but for the
     sources. `format` is that of the data set and `key` names it: what an earlier import of it called missing is
-    forgotten first. What is there already is not ingested again. What another data set said of a clip stays: the scores
-    and labels of both, the later caption, and the earlier one as the label `caption of KEY`.
+    forgotten first. What `rights` say stands before what the data set says. What is there already is not ingested
+    again. What another data set said of a clip stays: the scores and labels of both, the later caption, and the earlier
+    one as the label `caption of KEY`.
     """
     counts = ImportCounts()
     with work.report.step("read the data set", "records", numbered=False) as move:
         found = _find(records(), rights, counts, move)
     _quarantine(work, found.missing, key)
     if found.here:
-        by_rights: dict[Rights, list[str]] = defaultdict(list)
-        for uri, known in found.here.items():
-            by_rights[known].append(uri)
-        sources = [SourceConfig(uris=uris, source=r.source, license=r.license) for r, uris in by_rights.items()]
-        steps.ingest(work, validate(RunConfig, {**config, "sources": sources}, "rushes import"))
+        sources = [SourceConfig(uris=list(found.here))]
+        asked = validate(RunConfig, {**config, "sources": sources}, "rushes import")
+        steps.ingest(work, asked, rights=found.here)
         with work.report.step("keep what was said", "videos", numbered=False) as move:
             counts.clips = _keep(work, records(), found.here, _DataSet(format, key), move)
     return counts
@@ -94,7 +87,7 @@ def _find(
     known_once: dict[tuple[Rights, str | None], tuple[Rights, str | None]] = {}  # a data set has millions of addresses
     for record in records:
         counts.records += 1
-        about = Rights(rights.source or record.source, rights.license or record.license), record.missing
+        about = Rights(record.source, record.license, record.url).under(rights), record.missing
         known, why = known_once.setdefault(about, about)
         if why is None:
             found.here.setdefault(record.uri, known)
@@ -113,8 +106,7 @@ def _quarantine(work: steps.Work, missing: Mapping[str, tuple[Rights, str]], key
     rows = (
         {
             **blank, "video_id": id_of_address(uri), "uri": uri, "media": "video", "status": "quarantined",
-            "reason": "unreadable", "detail": detail, "source": known.source, "license": known.license,
-            "run_id": work.run_id,
+            "reason": "unreadable", "detail": detail, **asdict(known), "run_id": work.run_id,
         }
         for uri, (known, detail) in missing.items()
     )  # fmt: skip
@@ -178,7 +170,8 @@ def _rows_there(root: Root, key: str) -> dict[str, dict[str, Any]]:
     """Return the rows of `experts/imported` that earlier imports wrote of a video, by clip."""
     path = root.location(f"{_TABLE}/{part_name(key)}")
     with root.storage(_TABLE):
-        return {row["clip_id"]: row for row in pq.read_table(path, filesystem=root.filesystem).to_pylist()}
+        rows = only_living(_TABLE, pq.read_table(path, filesystem=root.filesystem), root.removed())
+    return {row["clip_id"]: row for row in rows.to_pylist()}
 
 
 def _merged(before: Mapping[str, Any] | None, row: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from curation.config import CurateConfig
 from curation.planes import View
 from curation.quarantine import quarantined_row
 from dataset import open_root, schema_of
+from dataset.removal import remember_copy
 from media.errors import BackendError, CorruptionError, MediaError, RushesError, UserError
 from pipelines.engine import Item, Part
 
@@ -103,7 +104,7 @@ def scan_span(path: Path, first: int, end: int, config: CurateConfig) -> bytes:
 
 
 class Ingest:
-    """A source -> its row in `videos` and its clips. Items: uri, source, license, scans (of `Scan`, may be missing).
+    """A source -> its row in `videos` and its clips. Items: uri, rights (may be missing), scans (of `Scan`, likewise).
 
     Sources are food that nobody vouches for, so each is read in a guarded child process, one to a stage. The ordinary
     limit, `wall_limit_s` or twice as long as the file plays, is looked at between packets; the child is killed when it
@@ -137,6 +138,10 @@ class Ingest:
             with tempfile.TemporaryDirectory(prefix="rushes-") as folder:
                 clips = Path(folder) / "clips"
                 video = self._ingest(item, clips)
+                if video["video_id"] in self._root.removed():
+                    remember_copy(self._root, item["uri"], video["video_id"], run_id=self._run_id)
+                    notes.append(f"not taken in: {item['uri']} holds the same bytes as a source that was removed")
+                    continue
                 # Clips first: a kill between the two leaves the source without its row, so it is ingested again,
                 # under the same part names.
                 written = 0
@@ -156,7 +161,9 @@ class Ingest:
     def _ingest(self, item: Item, clips: Path) -> dict[str, Any]:
         """Return the source's row of `videos`; its clips are in the file `clips`."""
         uri = item["uri"]
-        known: dict[str, Any] = {"source": item.get("source"), "license": item.get("license"), "run_id": self._run_id}
+        known: dict[str, Any] = {"rights": item.get("rights"), "run_id": self._run_id}
+        if (item.get("rights") or {}).get("opt_out"):
+            return quarantined_row(uri, MediaError("opted_out", "its owner has reserved it from training"), **known)
         try:
             return self._guard.run(
                 ingest_into,

@@ -158,7 +158,7 @@ class Shard:
         tags = self._reader.rows("experts/tags", [*clips, *stills.values()], ["clip_id", "labels"])
         sources = self._reader.root.read(
             "videos",
-            columns=["video_id", "uri", "source", "license"],
+            columns=["video_id", "uri", "source", "license", "source_url", "rights_basis"],
             filter=pc.field("video_id").isin([c["video_id"] for c in clips.values()]),
         ).to_pylist()
         video = {(row["video_id"], row["uri"]): row for row in sources}

@@ -27,7 +27,7 @@ from pipelines import ingesting, stages
 from pipelines.config import RunConfig, ShardConfig
 from pipelines.engine import Engine, Item, StageSpec, make_engine
 from pipelines.progress import Reporter
-from pipelines.sources import expand
+from pipelines.rights import Rights, sources_with_rights
 from pipelines.spans import spread
 
 __all__ = [
@@ -213,17 +213,25 @@ def drive(
     work.notes += notes
 
 
-def ingest(work: Work, config: RunConfig, *, title: str = "ingest, split and measure", numbered: bool = True) -> None:
-    """Ingest every source that the `videos` table lacks, and again those whose fault may have passed."""
+def ingest(
+    work: Work,
+    config: RunConfig,
+    *,
+    rights: Mapping[str, Rights] | None = None,
+    title: str = "ingest, split and measure",
+    numbered: bool = True,
+) -> None:
+    """Ingest every source that the `videos` table lacks, and again those whose fault may have passed.
+
+    What `rights` say of an address stands before what the config does. Sources that were removed stay out.
+    """
     done = pc.field("status") == "ok"
     lasting = ~pc.field("reason").isin(["unreadable", "timeout", "crashed", "truncated", "empty_file"])
     have = set(work.root.read("videos", columns=["uri"], filter=done | lasting)["uri"].to_pylist())
-    items = [
-        {"uri": uri, "source": source.source, "license": source.license}
-        for source in config.sources
-        for uri in expand(source.uris)
-        if uri not in have
-    ]
+    sources, out = sources_with_rights(work.root, config.sources, rights or {})
+    if out:
+        work.report.say(f"      {out} sources were removed, and stay out: `rushes remove {work.root.uri} --list`")
+    items = [item for item in sources if item["uri"] not in have]
     kwargs = {"root": work.place, "curate": config.curate, "wall_limit_s": config.engine.wall_limit_s}
     scratch, workers = f"{SCRATCH}/{work.run_id}", work.engine.workers
     try:

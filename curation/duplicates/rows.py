@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from curation.phash import phash
 from dataset import Root, query
+from dataset.tombstones import only_living
 from media import Rgb, decode_jpeg
 from media.errors import ConfigError, DatasetError
 
@@ -211,7 +212,7 @@ def _read(root: Root, name: str, fields: Sequence[str]) -> pa.Table:
     path = root.location(f"clips/{name}")
     with root.storage(f"clips/{name}"), pq.ParquetFile(path, filesystem=root.filesystem) as file:
         there = [column for column in _LIGHT if column in file.schema_arrow.names]
-        return file.read([*there, *_leaves(file, fields)])
+        return only_living("clips", file.read([*there, *_leaves(file, fields)]), root.removed())
 
 
 def _leaves(file: pq.ParquetFile, fields: Sequence[str]) -> list[str]:

@@ -48,6 +48,7 @@ def _read(path: Path, media: Path | None) -> Iterator[Imported]:
                 scores={"matching_score": _number(row, scores[place])} if scores else {},
                 labels={"desirable_filtering": str(desirable[place])} if desirable else {},
                 source="Panda-70M",
+                url=url or None,
                 missing=None if where else _NOT_FETCHED,
             )
 

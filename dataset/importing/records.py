@@ -23,7 +23,8 @@ class Imported:
     """One record. `start_s` and `end_s` are seconds of the video at `uri`; both None where all of it is meant.
 
     `uri` is an absolute path if the video is on this machine; else `missing` tells why it is not, and `uri` is the
-    address that the data set gives, or the path at which it was looked for. `scores` are numbers, `labels` words.
+    address that the data set gives, or the path at which it was looked for. `url` is
+    where it was published. `scores` are numbers, `labels` words.
     """
 
     uri: str
@@ -34,6 +35,7 @@ class Imported:
     labels: Mapping[str, str] = field(default_factory=dict)
     source: str | None = None
     license: str | None = None
+    url: str | None = None
     missing: str | None = None
 
 

@@ -2,7 +2,8 @@
 
 A sample is the members whose names are one up to the first dot of the last part: `.mp4` (or another ending of
 `MEDIA_ENDINGS`), `.txt` (caption), `.json` (anything; what is a number there is a score, what is a word a label,
-`source`, `license` and `caption` are what they say). Source: video2dataset, `data_writer.WebDatasetSampleWriter`.
+`source`, `license`, `url` and `caption` are what they say). Source: video2dataset,
+`data_writer.WebDatasetSampleWriter`.
 
 The videos are unpacked to a folder of `media` for each tar, under names made here: a name in a tar is never a path. The
 folder is named by where the tar lies and the file by what it holds, so a file stays what it was when it was ingested.
@@ -32,6 +33,7 @@ __all__ = ["FORMAT"]
 _CHUNK_BYTES: Final = 1 << 20
 _HELD_BYTES: Final = 64 << 20  # of a video in memory, until it is known whether it is there already
 _LONGEST_LABEL: Final = 1000
+_SAID: Final = frozenset({"caption", "source", "license", "url"})
 _TEXT_BYTES: Final = 64 << 20
 
 
@@ -142,9 +144,10 @@ def _finished(sample: _Sample) -> Iterator[Imported]:
         uri=sample.video,
         caption=sample.caption or words.get("caption"),
         scores={name: float(value) for name, value in about.items() if _is_number(value)},
-        labels={name: value for name, value in words.items() if value and name not in {"caption", "source", "license"}},
+        labels={name: value for name, value in words.items() if value and name not in _SAID},
         source=words.get("source"),
         license=words.get("license"),
+        url=words.get("url"),
     )
 
 

@@ -36,8 +36,9 @@ def export(
     Example: rushes export dataset out/ --format webdataset
     """
     import dataclasses
+    import os
 
-    from dataset import open_root
+    from dataset import new_run, open_root
     from dataset.exporting import export as write
     from dataset.exporting import format_of
     from pipelines.progress import Reporter
@@ -45,6 +46,9 @@ def export(
     name, root = format_of(format).name, open_root(dataset)
     with Reporter().step(f"export as {name}", "rows") as move:
         report = write(root, shards, out, name, caption=caption, progress=move)
+    # Where copies went must be known when a source is removed.
+    settings = {"out": os.path.abspath(os.path.expanduser(out)), "format": name, "shards": shards, "caption": caption}
+    new_run("export", settings, root=root).finish({"rows": report.rows})
     if as_json:
         print_json({"out": out, "format": name, **dataclasses.asdict(report)})
     else:

@@ -44,8 +44,9 @@ def import_(
     from dataset.importing import format_named, read_import
     from pipelines import steps
     from pipelines.config import validate
-    from pipelines.importing import Rights, take_in
+    from pipelines.importing import take_in
     from pipelines.progress import Reporter
+    from pipelines.rights import Rights
 
     chosen = format_named(format)
     read_import(path, chosen.name, media)  # what is amiss with them is told before a dataset is made

@@ -284,7 +284,7 @@ def test_copies_of_real_footage_are_found_and_the_best_represents_them(tmp_path:
     for name, crf in (("first", 18), ("weak", 35), ("half", 23), ("bright", 23)):
         path = tmp_path / f"{name}.mp4"
         path.write_bytes(media.encode(attacked(frames, name), fps=25, crf=crf).data)
-        got = ingest(str(path), config, run_id=RUN, source=name)
+        got = ingest(str(path), config, run_id=RUN, rights={"source": name})
         root.write_part("videos", [got.video], key=name)
         root.write_part("clips", got.clips, key=name)
     shots = query(root, "select count(*) as n from clips where uri like '%first.mp4'")["n"][0].as_py()

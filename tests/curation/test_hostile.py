@@ -39,7 +39,13 @@ def guard() -> Iterator[Guard]:
 
 def ingest(guard: Guard, path: Path) -> Ingested:
     return guard.run(
-        curation.ingest, str(path), CONFIG, run_id="r", wall_limit_s=SOFT_LIMIT_S, limit_s=LIMIT_S, license="CC0-1.0"
+        curation.ingest,
+        str(path),
+        CONFIG,
+        run_id="r",
+        wall_limit_s=SOFT_LIMIT_S,
+        limit_s=LIMIT_S,
+        rights={"license": "CC0-1.0"},
     )
 
 
@@ -121,7 +127,7 @@ class TestTheRowOfAReaderThatWasKilled:
     ERROR = MediaError("timeout", "killed: no end after 610 s")
 
     def row(self, uri: str, **how: Any) -> dict[str, Any]:
-        row = quarantined_row(uri, self.ERROR, run_id="r", source="us", license="CC0-1.0", **how)
+        row = quarantined_row(uri, self.ERROR, run_id="r", rights={"source": "us", "license": "CC0-1.0"}, **how)
         assert ending(Ingested(row)) == "timeout"
         assert (row["uri"], row["source"], row["license"], row["run_id"]) == (uri, "us", "CC0-1.0", "r")
         assert row["detail"] == self.ERROR.detail

@@ -45,7 +45,7 @@ def spliced(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestAVideo:
     @pytest.fixture
     def got(self, spliced: Path) -> Ingested:
-        return ingest(spliced, source="us", license="CC0-1.0")
+        return ingest(spliced, rights={"source": "us", "license": "CC0-1.0"})
 
     def test_its_own_row(self, got: Ingested, spliced: Path) -> None:
         video = got.video
@@ -93,7 +93,7 @@ class TestAVideo:
             assert 0 <= clip["phash"] < 2**64
 
     def test_again_is_the_same(self, got: Ingested, spliced: Path) -> None:
-        assert ingest(spliced, source="us", license="CC0-1.0") == got
+        assert ingest(spliced, rights={"source": "us", "license": "CC0-1.0"}) == got
 
     def test_progress_is_told(self, spliced: Path) -> None:
         told: list[tuple[int, int]] = []

@@ -151,7 +151,9 @@ def test_a_video_that_was_fetched_is_found_by_its_id_in_any_folder(tmp_path: Pat
 def test_the_first_panda_files_without_the_newer_columns_are_read(tmp_path: Path) -> None:
     path = table(tmp_path / "p.csv", PANDA[:4], ["a", "u", "[['0:00:00.000', '0:00:01.000']]", "['words']"])
     assert list(read_import(path, "panda-70m")) == [
-        Imported("u", "words", 0.0, 1.0, source="Panda-70M", missing=next(read_import(path, "panda-70m")).missing)
+        Imported(
+            "u", "words", 0.0, 1.0, source="Panda-70M", url="u", missing=next(read_import(path, "panda-70m")).missing
+        )
     ]
 
 
@@ -244,8 +246,8 @@ def test_a_sample_of_video2dataset_is_unpacked_with_its_caption_and_numbers(tmp_
     assert Path(record.uri).suffix == ".webm"
     assert record.caption == "ein Hund – 犬"
     assert record.scores == {"similarity": 0.25}
-    assert record.labels == {"url": "http://x/1.mp4", "key": "00_1", "status": "success"}
-    assert (record.source, record.license) == ("WebVid", "CC0-1.0")
+    assert record.labels == {"key": "00_1", "status": "success"}
+    assert (record.source, record.license, record.url) == ("WebVid", "CC0-1.0", "http://x/1.mp4")
 
 
 def test_a_caption_may_stand_in_the_metadata_alone_and_a_sample_without_video_is_none(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def rows(folder: Path, uris: list[str], **how: Any) -> tuple[dict[str, dict[str,
     """Run the stage over `uris` as the local engine does; return the rows of `videos` by address, and the notes."""
     root = open_root(str(folder / "dataset"), create=True)
     kwargs = {"root": root.uri, "curate": CONFIG, "wall_limit_s": 1.0, "run_id": "r", "grace_s": 0.5, **how}
-    items = [[{"uri": uri, "source": "us", "license": "CC0-1.0"}] for uri in uris]
+    items = [[{"uri": uri, "rights": {"source": "us", "license": "CC0-1.0"}}] for uri in uris]
     reports = list(LocalEngine().run(StageSpec(Ingest, root.uri, kwargs), items))
     return {row["uri"]: row for row in root.read("videos").to_pylist()}, [n for r in reports for n in r.notes]
 

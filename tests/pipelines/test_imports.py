@@ -98,6 +98,7 @@ def test_what_is_not_here_is_quarantined_and_forgotten_once_it_is(rushes: Run, t
     taken(rushes, tmp_path / "d", path, "--format", "panda-70m", "--media", folder)
     (row,) = open_root(tmp_path / "d").read("videos").to_pylist()
     assert row["status"] == "ok"
+    assert row["source_url"] == "https://www.youtube.com/watch?v=abc"
 
 
 def test_nothing_is_fetched(rushes: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from dataset import BucketRecipe, Root, ShardReader, make_plan, open_root, query
 from dataset.buckets import Bucket
 from dataset.schema import MEASURES
 from dataset.shards import SHARD_ROW_GROUP_BYTES, media_hash
+from dataset.uniqueness import note_unique
 from experts import schema
 
 RUN: Final = "20261101T000000-00000000"
@@ -71,9 +73,12 @@ def measure_all(quick: bool) -> dict[str, Any]:
     for name, clips in [("100k", 100_000)] if quick else [("100k", 100_000), ("1m", 1_000_000), ("10m", 10_000_000)]:
         with _folder() as folder:
             started = time.perf_counter()
-            megabytes = write_clips(open_root(folder, create=True), clips)
+            root = open_root(folder, create=True)
+            megabytes = write_clips(root, clips)
+            noting = _timed(partial(note_unique, root), 1)  # as every command does when it is done
             figures[f"clips_{name}_mb"] = round(megabytes)
             figures[f"clips_{name}_write_s"] = round(time.perf_counter() - started, 1)
+            figures[f"clips_{name}_note_s"] = round(noting[0], 2)
             for label, job in (("select", _select), ("thresholds", _thresholds), ("wide", _wide)):
                 took, peak = _apart(job, str(folder), 3)
                 figures[f"{label}_{name}_s"] = round(statistics.median(took), 3)

@@ -30,6 +30,7 @@ from dataset.messages import explain
 from dataset.root import Root, schema_of
 from dataset.schema import CAPTION_LINT, CAPTION_LINT_COLUMNS, arrow_schema
 from dataset.tombstones import REMOVALS, living
+from dataset.uniqueness import unique_tables
 from dataset.wide import views_needed, wide_columns, wide_sql
 from media.errors import CorruptionError, QueryError
 
@@ -45,12 +46,17 @@ _SETS: Final = {"shards": "shard_set", "uncut": "shard_set", "selections": "sele
                 "duplicates": "duplicate_set", "balance": "balance_set", "grades": "grade_set"}  # fmt: skip
 _LOCK: Final = (
     "SET enable_progress_bar = false",
+    # Arrow scans tell no sizes, so a guess would choose what a join holds in memory: let it be what is written right.
+    "SET disabled_optimizers = 'build_side_probe_side'",
     "SET python_enable_replacements = false",
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET enable_external_access = false",
     "SET lock_configuration = true",
 )
+_UNIQUE: Final = "/unique"
+"""The connection's own view of the views that have one row for each id; its name is none that a dataset can have."""
+
 _READING: Final = frozenset({"SELECT", "EXPLAIN"})
 _UNREADABLE: Final = re.compile(r"reading the stream registered as '.*' failed")
 _RULES: Final = pa.schema(
@@ -94,7 +100,9 @@ def connect(root: Root) -> duckdb.DuckDBPyConnection:
     connection.register("caption_lint", _caption_lint(root))
     connection.register("selection_rules", _rules(root))
     connection.register("runs", _runs(root))
-    for statement in (_REJECTS, _FUNNEL, wide_sql(schemas, DEFAULT_SELECTION), *_LOCK):
+    unique = [view for table in sorted(unique_tables(root)) if (view := _view_of(table))]
+    connection.register(_UNIQUE, pa.table({"view": pa.array(unique, pa.string())}))
+    for statement in (_REJECTS, _FUNNEL, wide_sql(schemas, DEFAULT_SELECTION, unique=unique), *_LOCK):
         connection.execute(statement)
     return connection
 
@@ -148,11 +156,24 @@ def _trimmed_wide(
     if views is None:
         yield
         return
-    connection.execute(wide_sql(schemas, DEFAULT_SELECTION, views))
+    unique = _unique(connection)
+    connection.execute(wide_sql(schemas, DEFAULT_SELECTION, views, unique))
     try:
         yield
     finally:
-        connection.execute(wide_sql(schemas, DEFAULT_SELECTION))
+        connection.execute(wide_sql(schemas, DEFAULT_SELECTION, unique=unique))
+
+
+def _view_of(table: str) -> str | None:
+    """Return the view that shows what `wide` joins of a table; None for a selection that it does not show."""
+    group, _, name = table.partition("/")
+    if group == "experts":
+        return f"expert_{name}"
+    return group if name in ("", DEFAULT_SELECTION) else None
+
+
+def _unique(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    return [str(row[0]) for row in connection.execute(f'SELECT view FROM "{_UNIQUE}"').fetchall()]
 
 
 def view_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:

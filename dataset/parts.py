@@ -60,13 +60,14 @@ def serialise(table: pa.Table, *, row_group_bytes: int = ROW_GROUP_BYTES) -> pa.
     binary = {path for field in table.schema for path, type_ in _leaves(field) if _is_binary(type_)}
     paths = [path for field in table.schema for path, _ in _leaves(field)]
     strings = [path for field in table.schema for path, type_ in _leaves(field) if pa.types.is_string(type_)]
+    repeating = [path for path in strings if path != "clip_id"]  # which is another in every row: no dictionary helps
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
         sink,
         table.schema,
         compression={path: "NONE" if path in binary else "ZSTD" for path in paths},
         compression_level={path: _ZSTD_LEVEL for path in paths if path not in binary},
-        use_dictionary=strings,
+        use_dictionary=repeating,
         write_statistics=[path for path in paths if path not in binary],
         write_page_checksum=True,
     ) as writer:

@@ -62,37 +62,47 @@ def wide_columns(schemas: Mapping[str, pa.Schema]) -> list[WideColumn]:
     return found
 
 
-def wide_sql(schemas: Mapping[str, pa.Schema], selection: str, views: Collection[str] | None = None) -> str:
+def wide_sql(
+    schemas: Mapping[str, pa.Schema],
+    selection: str,
+    views: Collection[str] | None = None,
+    unique: Collection[str] = (),
+) -> str:
     """Return the statement that makes `wide`, with the verdicts of `selection`.
 
-    Each table is grouped by its key before it is joined, so a clip is one row whatever the other tables hold. Ids are
-    grouped and joined by two hashes of 64 bits, which are a fraction of their text; that two clips share both is as
-    likely as that two files share an id. Only `views` are joined, if given: the view then lacks the columns of the
-    others.
+    A clip is one row whatever the other tables hold: each is grouped by its key before it is joined, by two hashes of
+    64 bits, which are a fraction of the ids' text; that two clips share both is as likely as that two files share an
+    id. A view in `unique`, no two of whose rows have the same hash of their key, is joined by that as it is. Only
+    `views` are joined, if given: the view then lacks the columns of the others.
     """
     columns = [c for c in wide_columns(schemas) if views is None or c.view == "clips" or c.view in views]
     joined = list(dict.fromkeys(column.view for column in columns if column.view != "clips"))
-    keys = {view: "video_id" if view == "videos" else "clip_id" for view in joined}
-    hashes = ", ".join(_hashes(key) for key in dict.fromkeys(keys.values()))
-    joins = []
-    for view, key in keys.items():
+    joins: list[str] = []
+    hashed: dict[str, str] = {}
+    for view in joined:
+        key = "video_id" if view == "videos" else "clip_id"
+        hashes = _hashes(key, 1 if view in unique else 2)
+        hashed |= hashes
         where = f" WHERE selection = '{selection}'" if view == "selections" else ""
-        firsts = ", ".join(f"first({_name(c.column)}) AS {_name(c.column)}" for c in columns if c.view == view)
-        names = " AND ".join(f"{_name(view)}.{name} = clips.{name}" for name in _hash_names(key))
-        grouped = f"SELECT {_hashes(key)}, {firsts} FROM {_name(view)}{where} GROUP BY {', '.join(_hash_names(key))}"
-        joins.append(f"LEFT JOIN ({grouped}) AS {_name(view)} ON {names}")
-    clips = f"(SELECT *, {hashes} FROM clips) AS clips" if joins else "clips"
+        grouped = "" if view in unique else f" GROUP BY {', '.join(hashes)}"
+        own = (_name(column.column) for column in columns if column.view == view)
+        shown = ", ".join(name if view in unique else f"first({name}) AS {name}" for name in own)
+        table = f"SELECT {_as(hashes)}, {shown} FROM {_name(view)}{where}{grouped}"
+        names = " AND ".join(f"{_name(view)}.{name} = clips.{name}" for name in hashes)
+        joins.append(f"LEFT JOIN ({table}) AS {_name(view)} ON {names}")
+    clips = f"(SELECT *, {_as(hashed)} FROM clips) AS clips" if joins else "clips"
     shown = ", ".join(f"{_name(column.view)}.{_name(column.column)} AS {_name(column.name)}" for column in columns)
     return f"CREATE OR REPLACE VIEW wide AS SELECT {shown} FROM {clips} {' '.join(joins)}"
 
 
-def _hash_names(key: str) -> tuple[str, str]:
-    return f"hash_of_{key}", f"hash_of_reversed_{key}"
+def _hashes(key: str, count: int) -> dict[str, str]:
+    """Return the first `count` of the hashes of a key, by their names."""
+    made = {f"hash_of_{key}": f"hash({key})", f"hash_of_reversed_{key}": f"hash('.' || {key})"}
+    return dict(list(made.items())[:count])
 
 
-def _hashes(key: str) -> str:
-    forward, backward = _hash_names(key)
-    return f"hash({key}) AS {forward}, hash('.' || {key}) AS {backward}"
+def _as(hashes: Mapping[str, str]) -> str:
+    return ", ".join(f"{made} AS {name}" for name, made in hashes.items())
 
 
 def views_needed(tree: Any, columns: Collection[WideColumn]) -> set[str] | None:

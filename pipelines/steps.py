@@ -22,6 +22,7 @@ from curation.config import PseudoConfig
 from curation.select import Funnel, Rules, load_rules
 from dataset import Root, new_run, query
 from dataset.root import SCRATCH
+from dataset.uniqueness import note_unique
 from media.errors import ConfigError, DatasetError
 from pipelines import ingesting, stages
 from pipelines.config import RunConfig, ShardConfig
@@ -98,6 +99,7 @@ def working(
         with closing(make_engine(engine, workers)) as made:
             work = Work(root, made, report, record.run_id)
             yield work
+        note_unique(root)
         outcome = "done"
     finally:
         counts = {"rows": dict(work.rows), "seconds": report.seconds, "notes": work.notes} if work else {}

@@ -149,8 +149,8 @@ class TestWide:
     def test_joins_only_what_a_query_mentions(self, still: Root, sql: str, joins: int) -> None:
         made: list[str] = []
 
-        def spy(*args: Any) -> str:
-            made.append(wide_sql(*args))
+        def spy(*args: Any, **named: Any) -> str:
+            made.append(wide_sql(*args, **named))
             return made[-1]
 
         with pytest.MonkeyPatch.context() as patch, connect(still) as connection:

@@ -1,0 +1,82 @@
+"""Which tables are known to say one thing of each id, so that `wide` may join them as they are.
+
+A table is parts, written by whoever; nothing keeps two of them from holding one clip. Grouping 10 million rows by their
+id costs more than joining them, so it is done once, after a run has written, and noted with what the parts were then:
+names, sizes and times. A part that is written later makes the note void, and `wide` groups that table again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from typing import Any, Final
+
+import duckdb
+import pyarrow.fs as pafs
+
+from dataset.parts import is_part
+from dataset.root import Root
+
+__all__ = ["KEYS", "NOTE", "note_unique", "unique_tables"]
+
+NOTE: Final = "unique.json"
+"""The file of notes. Without it everything is as right, and slower."""
+
+KEYS: Final[Mapping[str, str]] = {
+    "videos": "video_id", "captions": "clip_id", "experts": "clip_id", "selections": "clip_id",
+}  # fmt: skip
+"""The tables, or groups of them, that `wide` joins to clips, and by what."""
+
+
+def note_unique(root: Root) -> dict[str, bool]:
+    """Look through the tables that have changed since they were last looked through; return what is known of each."""
+    noted, found = _noted(root), {}
+    for table in _joined(root):
+        stamp = _stamp(root, table)
+        known = noted.get(table, {})
+        unique = known["unique"] if known.get("stamp") == stamp else _is_unique(root, table)
+        found[table] = {"stamp": stamp, "unique": unique}
+    if found != noted:
+        root.write_bytes(NOTE, json.dumps(found, indent=1, sort_keys=True).encode() + b"\n")
+    return {table: bool(known["unique"]) for table, known in found.items()}
+
+
+def unique_tables(root: Root) -> frozenset[str]:
+    """Return the tables that were noted to be unique and have not changed since.
+
+    That is: no two of their ids have the same 64-bit hash of DuckDB's, so none occurs twice.
+    """
+    noted = _noted(root)
+    return frozenset(t for t, known in noted.items() if known.get("unique") and known.get("stamp") == _stamp(root, t))
+
+
+def _noted(root: Root) -> dict[str, Any]:
+    try:
+        noted = json.loads(root.read_bytes(NOTE) or b"{}")
+    except ValueError:
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def _joined(root: Root) -> Iterator[str]:
+    for table in root.tables():
+        if table.partition("/")[0] in KEYS:
+            yield table
+
+
+def _stamp(root: Root, table: str) -> str:
+    with root.storage(table):
+        infos = root.filesystem.get_file_info(pafs.FileSelector(root.location(table), allow_not_found=True))
+    parts = sorted((info.base_name, info.size, info.mtime_ns) for info in infos if is_part(info.base_name))
+    # Hashes of ids are DuckDB's: another version may have others.
+    return blake2b(repr((duckdb.__version__, parts)).encode(), digest_size=16).hexdigest()
+
+
+def _is_unique(root: Root, table: str) -> bool:
+    key = KEYS[table.partition("/")[0]]
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        connection.register("rows", root.dataset(table))
+        counted = connection.execute(f"SELECT count(*) = count(DISTINCT hash({key})) FROM rows").fetchone()
+    return bool(counted and counted[0])

@@ -5,84 +5,81 @@ Its front matter is that of the Hugging Face hub, so a folder that is uploaded t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Final
 
 import yaml
 
-from dataset.catalogue import connect, query_on
 from dataset.columns import column_docs
+from dataset.croissant import FILE, About, croissant, dumps
+from dataset.facts import NOT_STATED, Facts, Licences, facts_of
 from dataset.root import Root
-from media.errors import DatasetError
 
-__all__ = ["card", "write_card"]
+__all__ = ["CARD", "About", "card", "write_card"]
 
-_COUNTS = """
-SELECT kind, count(*) AS clips, round(sum(duration_s) / 60, 1) AS minutes, count(*) FILTER (kept) AS kept
-FROM wide GROUP BY kind ORDER BY kind
-"""
-_SOURCES = """
-SELECT coalesce(source, '-') AS source, coalesce(license, 'not stated') AS license, media, status, count(*) AS files
-FROM videos GROUP BY ALL ORDER BY ALL
-"""
-_FUNNEL = "SELECT rule, predicate, rejected, rejected_alone, rejected_null FROM funnel WHERE selection = 'default'"
-_SHARDS = """
-SELECT shard_set AS shards, kind, count(*) AS rows, sum(frames)::bigint AS frames
-FROM shards GROUP BY ALL ORDER BY ALL
-"""
+CARD: Final = "README.md"
+"""Where the card lies in the dataset."""
+
+_LIMITED: Final = re.compile(r"-NC\b|-ND\b|non.?commercial|no.?derivative|research", re.IGNORECASE)
 
 
-def write_card(root: Root, *, title: str = "A video dataset") -> str:
-    """Write the card as `README.md` in the root, and return its text."""
-    text = card(root, title=title)
-    root.write_bytes("README.md", text.encode())
+def write_card(root: Root, about: About | None = None, licences: Licences | None = None) -> str:
+    """Write the card as `README.md` in the root, and beside it `croissant.json`; return the card's text.
+
+    Raises what `dataset.facts.facts_of` and `dataset.croissant.croissant` raise, before anything is written.
+    """
+    about = about or About()
+    facts = facts_of(root, licences)
+    described, text = croissant(root, facts, about), card(root, facts, about)
+    root.write_bytes(FILE, dumps(described).encode())
+    root.write_bytes(CARD, text.encode())
     return text
 
 
-def card(root: Root, *, title: str = "A video dataset") -> str:
-    """Return the dataset card of `root`: counts, sources and licences, rules, models, columns, as Markdown.
-
-    Raises DatasetError if there is nothing to describe.
-    """
-    tables = root.tables()
-    if not tables:
-        raise DatasetError(f"{root.uri} holds no tables yet: there is nothing to describe")
-    connection = connect(root)
-    try:
-        counts, sources, funnel, shards = (
-            query_on(connection, sql).to_pylist() for sql in (_COUNTS, _SOURCES, _FUNNEL, _SHARDS)
-        )
-        models = [model for name in root.names("experts") for model in _models(connection, name)]
-    finally:
-        connection.close()
+def card(root: Root, facts: Facts, about: About) -> str:
+    """Return the dataset card of `root`: counts, rights, the funnel, models, columns, as Markdown."""
     sections = [
-        _front_matter(root, title, sources),
-        f"# {title}\n\nMade with Rushes. Everything is Parquet: "
-        "`duckdb -c \"select * from 'clips/*.parquet' limit 5\"` reads it.",
-        "## Clips\n\n" + _table(counts),
-        "## Sources and licences\n\n" + _table(sources),
-        "## Shards\n\n" + _table(shards),
-        "## Selection\n\nA clip is kept when every rule is true.\n\n" + _table(funnel),
-        "## Models that looked at it\n\n" + _table(models),
+        _front_matter(root, facts, about),
+        f"# {about.title}\n\n{about.description or facts.in_one_sentence()}\n\n"
+        "Made with Rushes. Everything is Parquet: "
+        f"`duckdb -c \"select * from 'clips/*.parquet' limit 5\"` reads it; `{FILE}` describes it for machines.",
+        "## Clips\n\n" + _table(facts.counts),
+        "## Sources\n\n" + _table(facts.sources),
+        "## Licences\n\n" + "\n\n".join([_table(facts.by_license), *_warnings(facts)]),
+        "## Shards\n\n" + _table(facts.shards),
+        "## Selection\n\nA clip is kept when every rule is true.\n\n" + _table(facts.funnel),
+        "## Quarantined\n\n" + _table(facts.quarantined),
+        "## Duplicates\n\n" + _table(facts.duplicates),
+        "## Captions\n\n" + _table(facts.outcomes),
+        "## Models that looked at it\n\n" + _table([asdict(model) for model in facts.models]),
         "## Columns\n\n" + _columns(root),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _models(connection: Any, expert: str) -> list[dict[str, Any]]:
-    sql = f"""
-    SELECT '{expert}' AS expert, version, coalesce(model, 'none: classical vision') AS model,
-           coalesce(model_hash, '-') AS hash, count(*) AS clips
-    FROM "expert_{expert}" GROUP BY ALL ORDER BY ALL
-    """
-    rows: list[dict[str, Any]] = query_on(connection, sql).to_pylist()
-    return rows
+def _warnings(facts: Facts) -> list[str]:
+    """Say what limits the use of the whole: what nobody stated, and what is not for every purpose."""
+    said = []
+    if NOT_STATED in facts.licenses:
+        said.append("**The licence of some sources is not stated: they cannot be passed on as they are.**")
+    limited = [license for license in facts.licenses if _LIMITED.search(license)]
+    if limited:
+        said.append(f"**Not for every use: {', '.join(limited)}.**")
+    models = sorted({f"{m.model} ({m.license})" for m in facts.models if m.model and _LIMITED.search(m.license)})
+    if models:
+        said.append(f"**Models whose licence limits what is made with them: {', '.join(models)}.**")
+    unknown = sorted({m.model for m in facts.models if m.model and m.license == NOT_STATED})
+    if unknown:
+        said.append(f"The licence of these models is not stated: {', '.join(unknown)}.")
+    return said
 
 
-def _front_matter(root: Root, title: str, sources: Sequence[dict[str, Any]]) -> str:
-    licenses = sorted({row["license"] for row in sources if row["license"] != "not stated"})
-    content: dict[str, Any] = {"pretty_name": title, "task_categories": ["text-to-video"]}
-    content["license"] = licenses[0].lower() if len(licenses) == 1 else "other"
+def _front_matter(root: Root, facts: Facts, about: About) -> str:
+    licenses = [license for license in facts.licenses if license != NOT_STATED]
+    content: dict[str, Any] = {"pretty_name": about.title, "task_categories": ["text-to-video"]}
+    content["license"] = licenses[0].lower() if len(facts.licenses) == 1 and licenses else "other"
     if len(licenses) > 1:
         content["license_name"] = " AND ".join(licenses)
     content["configs"] = [

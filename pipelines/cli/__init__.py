@@ -7,7 +7,7 @@ import sys
 import typer
 
 from media.errors import RushesError
-from pipelines.cli import balancing, data, exchange, explain, groups, imports, model, rights, system
+from pipelines.cli import balancing, data, exchange, explain, groups, imports, model, publishing, rights, system
 
 __all__ = ["app", "main"]
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (system, data, exchange, imports, explain, groups, balancing, rights, model):
+for module in (system, data, exchange, imports, explain, groups, balancing, publishing, rights, model):
     module.register(app)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +12,7 @@ from markupsafe import Markup
 
 from dataset import Root, connect, open_root
 from dataset.catalogue import DEFAULT_SELECTION
+from pipelines.licences import licence_of
 from pipelines.report import cards, facts, model
 from pipelines.report.embed import Budget, data_uri
 from pipelines.report.svg import nice_number
@@ -115,19 +115,8 @@ def _stored_grades(root: Root) -> dict[str, list[dict[str, Any]]]:
     return {name: root.read(f"grades/{name}").to_pylist() for name in root.names("grades")}
 
 
-@cache
-def _licences() -> dict[str, str]:
-    """Return the licence of every model that a profile of Rushes names."""
-    from experts import weights
-
-    profiles = (weights.load_profile(name) for name in ("standard", "embedded"))
-    return {role.model: role.license for profile in profiles for role in profile.roles.values()}
-
-
 def _licence(model: str | None) -> str:
-    """Return the licences of the models that `model` names, which may be several in one name."""
-    known = _licences()
-    return ", ".join(dict.fromkeys(known[name] for name in known if model and name in model))
+    return licence_of(model) or ""
 
 
 def _environment() -> jinja2.Environment:

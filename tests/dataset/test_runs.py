@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataset import column_docs, new_run, open_root, write_card
+from dataset import column_docs, new_run
 from dataset.root import GROUPS
 from dataset.runs import config_hash
 from dataset.schema import BASE_TABLES
-from media.errors import DatasetError
 from tests.dataset.build import new_root, small_dataset
 
 JSON = st.recursive(
@@ -83,26 +80,3 @@ def test_columns_of_a_dataset_are_explained_experts_included(tmp_path: Path) -> 
     assert docs["wide", "tags_kind"].doc == "kind of thing"
     assert docs["experts/tags", "statements"].type == "list<struct>"
     assert ("experts/<name>", "clip_id") not in docs
-
-
-def test_a_card_tells_counts_sources_models_and_columns(tmp_path: Path) -> None:
-    root = small_dataset(tmp_path)
-    text = write_card(root, title="Two sources")
-    assert Path(root.path, "README.md").read_text() == text
-    front = yaml.safe_load(text.split("---")[1])
-    assert front == {
-        "pretty_name": "Two sources",
-        "task_categories": ["text-to-video"],
-        "license": "cc0-1.0",
-        "configs": [{"config_name": "train", "data_files": "shards/train/*.parquet"}],
-    }
-    assert "| clip | 6 | 0.1 | 0 |" in text
-    assert "| a package | CC0-1.0 | video | ok | 2 |" in text
-    assert "| tags | 1 | none: classical vision | - | 6 |" in text
-    assert "| train | clip | 2 | 20 |" in text
-    assert "| experts/text | text_fraction | float | share of the picture that is text |" in text
-
-
-def test_a_card_of_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no tables yet"):
-        write_card(open_root(tmp_path / "D", create=True))

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from dataset.parts import ROW_GROUP_BYTES, is_part, part_name, serialise, to_table
 from dataset.schema import BASE_TABLES, arrow_schema, expert_schema, grade_schema
+from dataset.stores import again, patient
 from dataset.tombstones import REMOVALS, living
 from media.errors import BackendError, CorruptionError, DatasetError
 
@@ -117,8 +118,7 @@ class Root:
         """Write the file `name`, relative to the root, whole or not at all."""
         with self.storage(name):
             if not self.local:
-                with self.filesystem.open_output_stream(self.location(name)) as stream:
-                    stream.write(data)
+                again(lambda: self._upload(name, data))
                 return
             target = Path(self.path, name)
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,6 +133,10 @@ class Root:
                 temporary.replace(target)
             finally:
                 temporary.unlink(missing_ok=True)
+
+    def _upload(self, name: str, data: bytes | pa.Buffer) -> None:
+        with self.filesystem.open_output_stream(self.location(name)) as stream:
+            stream.write(data)
 
     def remove(self, folder: str) -> None:
         """Remove the folder `folder` below `SCRATCH`, with what is in it; it need not be there."""
@@ -318,7 +322,7 @@ def _filesystem(uri: str) -> tuple[pafs.FileSystem, str]:
         filesystem, path = pafs.FileSystem.from_uri(uri)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise DatasetError(f"{uri}: not an address a dataset can have (a folder, s3://, gs://): {error}") from error
-    return filesystem, path
+    return filesystem if isinstance(filesystem, pafs.LocalFileSystem) else patient(filesystem), path
 
 
 def _layout(marker: bytes) -> object:

@@ -41,6 +41,7 @@ EXIT_CODES: Final[dict[int, str]] = {
     3: "a model is missing; the message says how to get it",
     4: "a file of the dataset or of a checkpoint is damaged",
     5: "a server or runtime did not answer as promised",
+    6: "`rushes diff --exit-code`: the two differ",
     130: "interrupted; run the same command again to go on",
 }
 """What each exit code of the `rushes` command means."""

@@ -7,7 +7,19 @@ import sys
 import typer
 
 from media.errors import RushesError
-from pipelines.cli import balancing, data, exchange, explain, groups, imports, model, publishing, rights, system
+from pipelines.cli import (
+    balancing,
+    comparing,
+    data,
+    exchange,
+    explain,
+    groups,
+    imports,
+    model,
+    publishing,
+    rights,
+    system,
+)
 
 __all__ = ["app", "main"]
 
@@ -19,7 +31,7 @@ app = typer.Typer(
     help="From raw video and stills to a graded text-to-video model.\n\n"
     "Start with `rushes demo --out demo/`, or curate your own footage: "
     "`rushes curate FOLDER --out DATASET`. Exit codes: 0 done; 1 a bug; 2 something to fix in the command, "
-    "config, rule or query; 3 a model is missing; 4 a damaged file; 5 a server that did not answer; "
+    "config, rule or query; 3 a model is missing; 4 a damaged file; 5 a server that did not answer; 6 a difference; "
     "130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
@@ -27,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (system, data, exchange, imports, explain, groups, balancing, publishing, rights, model):
+for module in (system, data, exchange, imports, explain, groups, balancing, comparing, publishing, rights, model):
     module.register(app)
 
 

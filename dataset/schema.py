@@ -266,6 +266,7 @@ _SHARDS = (
     Column("duration_s", _f64, "frames / fps", nullable=False),
     Column("first_frame", _i32, "source span", nullable=False),
     Column("end_frame", _i32, "source span, half-open", nullable=False),
+    Column("bucket", _str, "the bucket of the recipe that the set is laid out by, FRAMESxHEIGHTxWIDTH@FPS; null: none"),
     Column("short", _str, "the short caption"),
     Column("medium", _str, "the medium caption"),
     Column("dense", _str, "the dense caption"),

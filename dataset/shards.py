@@ -84,6 +84,7 @@ def shard_row(
     caption: Mapping[str, Any] | None = None,
     video: Mapping[str, Any] | None = None,
     tags: Sequence[str] | None = None,
+    bucket: str | None = None,
 ) -> dict[str, Any]:
     """Return a row of `shards` from a clip's row and what was cut; the media of a reference are None.
 
@@ -111,6 +112,7 @@ def shard_row(
         **{name: said.get(name) for name in ("short", "medium", "dense", "dense_zh")},
         "caption_outcome": said.get("outcome"),
         "tags": None if tags is None else list(tags),
+        "bucket": bucket,
         **{name: (video or {}).get(name) for name in _RIGHTS},
         "run_id": run_id,
     }

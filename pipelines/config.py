@@ -71,6 +71,9 @@ class ShardConfig(_Section):
         None, ge=1, description="most frames between keyframes of exact cuts; default: two seconds of them"
     )
     rows_per_part: int = Field(64, ge=1, description="clips in one Parquet part")
+    by_bucket: str | None = Field(
+        None, description="a training recipe: each part holds clips of one bucket of its plan; without it, by clip id"
+    )
 
     @field_validator("cut")
     @classmethod

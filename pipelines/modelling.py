@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataset import Plan, Root, Run, ShardReader, make_plan, new_run, open_root
+from dataset import BucketRecipe, Plan, Root, Run, ShardReader, make_plan, new_run, open_root
 from dataset.root import MARKER
 from dataset.schema import grade_schema
 from media.errors import ConfigError, DatasetError, UserError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GENERATED",
+    "bucket_recipe",
     "evaluate_inputs",
     "generate_with",
     "plan_of",
@@ -51,10 +52,15 @@ def _diffusion(recipe: str) -> DiffusionRecipe:
     return loaded
 
 
+def bucket_recipe(recipe: str) -> BucketRecipe:
+    """Return the bucket plan's recipe that a training recipe, a name or a YAML file, has."""
+    return _diffusion(recipe).clips.plan
+
+
 def plan_of(dataset: str, recipe: str, shards: str, *, seed: int = 0, epoch: int = 0) -> Plan:
     """Return the plan of one epoch over a shard set: every bucket, batch and rejected sample."""
     samples = ShardReader(open_root(dataset), shards).table_of(["clip_id", "frames", "width_px", "height_px", "fps"])
-    return make_plan(samples, _diffusion(recipe).clips.plan, seed=seed, epoch=epoch)
+    return make_plan(samples, bucket_recipe(recipe), seed=seed, epoch=epoch)
 
 
 def plan_text(plan: Plan) -> str:

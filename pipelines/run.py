@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dataset import open_root
-from pipelines import captions, steps
+from pipelines import captions, modelling, steps
 from pipelines.config import RunConfig
 from pipelines.progress import Reporter
 from pipelines.sources import expand
@@ -28,6 +28,8 @@ def check(config: RunConfig) -> None:
     """Find what `config` names - sources, experts, models, the detector - before anything is written."""
     for source in config.sources:
         expand(source.uris)
+    if config.shards.by_bucket:
+        modelling.bucket_recipe(config.shards.by_bucket)
     names = steps.expert_names(config.profile, config.experts)
     steps.preflight(config.profile, names, config.captions.backend, config.curate.detector)
 

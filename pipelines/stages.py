@@ -110,7 +110,7 @@ class Augment:
 
 
 class Shard:
-    """A kept clip with its caption -> a training row, cut as its config says. Items: clip_id.
+    """A kept clip with its caption -> a training row, cut as its config says. Items: clip_id, bucket (may be missing).
 
     A clip that cannot be cut, or does not hold against its source, is a row of `uncut/<name>` instead. The clips of a
     source are cut in a guarded child: what was left out when it was measured is decoded here for the first time.
@@ -127,6 +127,7 @@ class Shard:
     def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
         """Cut each clip from its source, verified."""
         ids = [item["clip_id"] for item in items]
+        buckets = {item["clip_id"]: item.get("bucket") for item in items}
         clips = self._reader.rows("clips", ids)
         about = self._about(clips)
         by_source: dict[str, list[str]] = defaultdict(list)
@@ -146,7 +147,7 @@ class Shard:
             else:
                 if self._some_uncut:
                     self._reader.root.remove_part(f"uncut/{name}", clip_id)
-                rows.append(self._row(clips[clip_id], outcome, about[clip_id]))
+                rows.append(self._row(clips[clip_id], outcome, {**about[clip_id], "bucket": buckets.get(clip_id)}))
         return [Part(f"shards/{name}", rows, schema_of("shards/x"), " ".join(ids)), *parts], notes
 
     def _about(self, clips: Mapping[str, Item]) -> dict[str, Item]:

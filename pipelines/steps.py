@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from media.errors import ConfigError, DatasetError
 from pipelines import ingesting, stages
 from pipelines.config import RunConfig, ShardConfig
 from pipelines.engine import Engine, Item, StageSpec, make_engine
+from pipelines.layout import laid_out
 from pipelines.progress import Reporter
 from pipelines.rights import Rights, sources_with_rights
 from pipelines.spans import spread
@@ -195,15 +197,21 @@ def drive(
     unit: str,
     cpus: float = 1.0,
     gpus: float = 0.0,
+    apart: str | None = None,
     **show: Any,
 ) -> None:
-    """Run one stage over `items`, moving the progress and counting into `work`."""
+    """Run one stage over `items`, moving the progress and counting into `work`.
+
+    With `apart`, items that follow each other go into one batch only while they agree on that.
+    """
     spec = StageSpec(factory, work.place, {**kwargs, "run_id": work.run_id}, cpus, gpus)
     notes: list[str] = []
     with work.report.step(unit=unit, **show) as move:
         finished = 0
         move(finished, len(items))
-        for one in work.engine.run(spec, _batches(items, work.engine.workers, largest)):
+        groups = [list(group) for _, group in groupby(items, key=lambda item: apart and item[apart])]
+        batches = [batch for group in groups for batch in _batches(group, work.engine.workers, largest)]
+        for one in work.engine.run(spec, batches):
             finished += one.items
             work.rows.update(one.rows)
             notes += one.notes
@@ -372,9 +380,10 @@ def shard(
             f"{root.uri}: none of the {len(wanted)} selected clips has a caption; `rushes caption` first"
         )
     have = root.ids(f"shards/{config.name}")
-    items = [{"clip_id": clip_id} for clip_id in sorted((wanted & captioned) - have)]
+    items = laid_out(root, sorted((wanted & captioned) - have), config)
     kwargs = {"root": work.place, "shards": config, "wall_limit_s": wall_limit_s}
-    drive(work, stages.Shard, kwargs, items, config.rows_per_part, "clips", title=title, numbered=numbered)
+    rows = config.rows_per_part
+    drive(work, stages.Shard, kwargs, items, rows, "clips", apart="bucket", title=title, numbered=numbered)
     if stale := have - wanted:
         work.report.say(
             f"      warning: {len(stale)} rows of shards/{config.name} are no longer selected and are still there; "

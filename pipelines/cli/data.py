@@ -263,6 +263,9 @@ def shard(
         str, typer.Option(help="exact (encoded again), copy (the source's packets) or reference.")
     ] = "exact",
     crf: Annotated[int, typer.Option(help="x264 constant rate factor of exact cuts.")] = 18,
+    by_bucket: Annotated[
+        str | None, typer.Option(help="A training recipe: each part holds clips of one bucket of its plan.")
+    ] = None,
     engine: EngineKind = "ray",
     workers: Workers = None,
     as_json: JsonFlag = False,
@@ -276,7 +279,7 @@ def shard(
     from pipelines.config import ShardConfig, validate
     from pipelines.progress import Reporter
 
-    asked = {"name": name, "max_height_px": max_height, "cut": cut, "crf": crf}
+    asked = {"name": name, "max_height_px": max_height, "cut": cut, "crf": crf, "by_bucket": by_bucket}
     config = validate(ShardConfig, asked, "rushes shard")
     root = open_root(dataset)
     with steps.working(root, "shard", config.model_dump(mode="json"), Reporter(), engine, workers) as work:

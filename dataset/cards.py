@@ -16,6 +16,7 @@ from dataset.columns import column_docs
 from dataset.croissant import FILE, About, croissant, dumps
 from dataset.facts import NOT_STATED, Facts, Licences, facts_of
 from dataset.root import Root
+from dataset.spdx import spdx
 
 __all__ = ["CARD", "About", "card", "write_card"]
 
@@ -67,6 +68,8 @@ def _warnings(facts: Facts) -> list[str]:
     limited = [license for license in facts.licenses if _LIMITED.search(license)]
     if limited:
         said.append(f"**Not for every use: {', '.join(limited)}.**")
+    if texts := [license for license in facts.licenses if license != NOT_STATED and spdx(license) is None]:
+        said.append(f"No SPDX identifier, so to be read before anything is passed on: {', '.join(texts)}.")
     models = sorted({f"{m.model} ({m.license})" for m in facts.models if m.model and _LIMITED.search(m.license)})
     if models:
         said.append(f"**Models whose licence limits what is made with them: {', '.join(models)}.**")

@@ -147,7 +147,7 @@ def _nothing(root: Root, source: str) -> str:
     addresses = root.read("videos", ["uri", "source_url"])
     near = nearest(source, {*addresses["uri"].to_pylist(), *addresses["source_url"].to_pylist()} - {None})
     hint = f"did you mean {near}?" if near else "`rushes query D 'select uri, source_url from videos'` lists what is"
-    return f"{root.uri}: nothing here is from {source}; {hint} To keep it out before it comes, say --ahead"
+    return f"{root.uri}: nothing here is from {source}; {hint}. To keep it out before it comes, say --ahead"
 
 
 def _rows(root: Root, ids: frozenset[str]) -> dict[str, int]:

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from dataset import Root
 from dataset.removal import blocked
 from dataset.schema import RIGHTS, RIGHTS_BASES, arrow_schema
+from dataset.spdx import spdx
 from media.errors import ConfigError
 from pipelines.sources import expand
 
 if TYPE_CHECKING:
     from pipelines.config import SourceConfig
 
-__all__ = ["Rights", "rights_of", "sources_with_rights", "spdx"]
+__all__ = ["Rights", "rights_of", "sources_with_rights"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,6 @@ class Rights:
 
 _NAMES: Final = tuple(field.name for field in fields(Rights))
 _KEY: Final = "uri"
-
-
-def spdx(license: str) -> str | None:
-    """Return an SPDX identifier or expression as SPDX spells it; None for other text."""
-    try:
-        return str(canonicalize_license_expression(license))
-    except InvalidLicenseExpression:
-        return None
 
 
 def rights_of(source: SourceConfig) -> Callable[[str], Rights]:

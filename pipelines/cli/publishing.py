@@ -11,6 +11,8 @@ from pipelines.cli.common import Dataset, JsonFlag, Profile, print_json
 
 __all__ = ["register"]
 
+_WARNINGS = ("**", "No SPDX", "The licence of these models")
+
 
 def register(app: typer.Typer) -> None:
     """Add this command to `app`."""
@@ -41,7 +43,7 @@ def card(
     text = write_card(
         root, About(title, description, url, version, creator, cite_as), partial(licence_of, profile=profile)
     )
-    warnings = [line.strip("*") for line in text.splitlines() if line.startswith(("**", "The licence of these models"))]
+    warnings = [line.strip("*") for line in text.splitlines() if line.startswith(_WARNINGS)]
     if as_json:
         print_json({"card": root.location(CARD), "croissant": root.location(FILE), "warnings": warnings})
         return

@@ -27,9 +27,7 @@ def remove(
     reason: Annotated[str | None, typer.Option(help="Why; written in the tombstone.")] = None,
     ahead: Annotated[bool, typer.Option("--ahead", help="Keep it out even if nothing of it is here yet.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and write nothing.")] = False,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Take the tombstone back, until `rushes compact`.")
-    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the tombstone back, until `rushes compact`.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List what was removed, when and why.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -67,7 +65,7 @@ def remove(
 
 
 def _text(told: Any, dataset: str, dry: bool) -> str:
-    rows = ", ".join(f"{count} {table}" for table, count in told.rows.items()) or "nothing is here yet"
+    rows = ", ".join(f"{count} {table}" for table, count in _summed(told.rows).items()) or "nothing is here yet"
     lines = [f"{told.source}: {'would be removed' if dry else 'removed'}: {rows}"]
     for table, count in told.leaderless.items():
         lines.append(f"  {count} clips of {table} stand behind a clip that is gone: run `rushes dedup {dataset}` again")
@@ -75,6 +73,13 @@ def _text(told: Any, dataset: str, dry: bool) -> str:
     if told.rows and not dry:
         lines.append(f"  `rushes compact {dataset}` takes the bytes off the disk; until then --undo brings it back")
     return "\n".join(lines)
+
+
+def _summed(rows: dict[str, int]) -> dict[str, int]:
+    """Return the counts with those of all experts as one."""
+    experts = [count for table, count in rows.items() if table.startswith("experts/")]
+    summed = {f"rows of {len(experts)} experts": sum(experts)} if experts else {}
+    return {table: count for table, count in rows.items() if not table.startswith("experts/")} | summed
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
@@ -97,6 +102,6 @@ def compact(dataset: Dataset, as_json: JsonFlag = False) -> None:
     if as_json:
         print_json(dataclasses.asdict(done))
         return
-    rows = ", ".join(f"{count} {table}" for table, count in done.rows.items())
+    rows = ", ".join(f"{count} {table}" for table, count in _summed(done.rows).items())
     parts = f"{done.rewritten} parts written anew, {done.deleted} gone, {done.bytes / 1e6:.1f} MB freed"
     print(f"{dataset}: took out {rows}; {parts}" if rows else f"{dataset}: nothing removed is stored")

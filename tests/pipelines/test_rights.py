@@ -13,9 +13,10 @@ import pytest
 
 from dataset import open_root, query, verify
 from dataset.schema import RIGHTS
+from dataset.spdx import spdx
 from media.errors import ConfigError
 from pipelines.config import SourceConfig, validate
-from pipelines.rights import Rights, rights_of, spdx
+from pipelines.rights import Rights, rights_of
 from tests import videos
 from tests.pipelines.conftest import Run
 

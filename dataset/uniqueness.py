@@ -2,12 +2,14 @@
 
 A table is parts, written by whoever; nothing keeps two of them from holding one clip. Grouping 10 million rows by their
 id costs more than joining them, so it is done once, after a run has written, and noted with what the parts were then:
-names, sizes and times. A part that is written later makes the note void, and `wide` groups that table again.
+names, sizes and times. A part that is written later makes the note void, and `wide` groups that table again. Stores
+tell times in whole seconds, so of a table that was written there a moment ago nothing is noted.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final
@@ -23,6 +25,8 @@ __all__ = ["KEYS", "NOTE", "note_unique", "unique_tables"]
 NOTE: Final = "unique.json"
 """The file of notes. Without it everything is as right, and slower."""
 
+_SETTLED_S: Final = 3.0
+
 KEYS: Final[Mapping[str, str]] = {
     "videos": "video_id", "captions": "clip_id", "experts": "clip_id", "selections": "clip_id",
 }  # fmt: skip
@@ -33,7 +37,10 @@ def note_unique(root: Root) -> dict[str, bool]:
     """Look through the tables that have changed since they were last looked through; return what is known of each."""
     noted, found = _noted(root), {}
     for table in _joined(root):
-        stamp = _stamp(root, table)
+        parts = _parts(root, table)
+        if not root.local and any(time.time() - written / 1e9 < _SETTLED_S for _, _, written in parts):
+            continue
+        stamp = _stamp(parts)
         known = noted.get(table, {})
         unique = known["unique"] if known.get("stamp") == stamp else _is_unique(root, table)
         found[table] = {"stamp": stamp, "unique": unique}
@@ -48,7 +55,8 @@ def unique_tables(root: Root) -> frozenset[str]:
     That is: no two of their ids have the same 64-bit hash of DuckDB's, so none occurs twice.
     """
     noted = _noted(root)
-    return frozenset(t for t, known in noted.items() if known.get("unique") and known.get("stamp") == _stamp(root, t))
+    named = (table for table, known in noted.items() if known.get("unique"))
+    return frozenset(table for table in named if noted[table].get("stamp") == _stamp(_parts(root, table)))
 
 
 def _noted(root: Root) -> dict[str, Any]:
@@ -65,10 +73,14 @@ def _joined(root: Root) -> Iterator[str]:
             yield table
 
 
-def _stamp(root: Root, table: str) -> str:
+def _parts(root: Root, table: str) -> list[tuple[str, int, int]]:
+    """Return name, size in bytes and time, nanoseconds, of each part."""
     with root.storage(table):
         infos = root.filesystem.get_file_info(pafs.FileSelector(root.location(table), allow_not_found=True))
-    parts = sorted((info.base_name, info.size, info.mtime_ns) for info in infos if is_part(info.base_name))
+    return sorted((info.base_name, info.size, info.mtime_ns) for info in infos if is_part(info.base_name))
+
+
+def _stamp(parts: list[tuple[str, int, int]]) -> str:
     # Hashes of ids are DuckDB's: another version may have others.
     return blake2b(repr((duckdb.__version__, parts)).encode(), digest_size=16).hexdigest()
 

@@ -115,3 +115,13 @@ def test_what_is_not_there_is_told(bucket: str) -> None:
         open_root(f"{bucket}/nothing/here")
     with pytest.raises(BackendError, match="does not answer as it should"):
         open_root("s3://no-such-bucket/D", create=True)
+
+
+def test_what_was_written_a_moment_ago_is_not_noted_as_unique(bucket: str) -> None:
+    """A store's times are whole seconds: a part could be written again, as large, within one of them."""
+    from dataset.uniqueness import note_unique, unique_tables
+
+    root = open_root(f"{bucket}/fresh", create=True)
+    root.write_part("videos", [video_row("aa")], key="aa")
+    assert note_unique(root) == {}
+    assert unique_tables(root) == frozenset()

@@ -11,8 +11,8 @@ from pathlib import Path
 import benchmarks
 
 NOT_BENCHMARKS = {
-    "__main__", "caption_gallery", "caption_worlds", "common", "films", "matching", "passes", "peers", "splices",
-    "vllm_check",
+    "__main__", "caption_gallery", "caption_worlds", "common", "films", "matching", "passes", "peers", "pseudo_motion",
+    "splices", "vllm_check", "world_sheets",
 }  # fmt: skip
 
 

@@ -25,31 +25,57 @@ class PseudoConfig(BaseModel):
 
     motions: tuple[str, ...] = Field(
         default=("zoom_in", "zoom_out", "pan_left", "pan_right", "tilt_up", "tilt_down"),
-        description="the motions to make of every still; curation.pseudo.MOTIONS lists them all",
+        description="the motions to make of every still; curation.pseudo.MOTIONS lists them all; several at once are "
+        "joined with a plus: zoom_in+pan_left",
     )
     frames: int = Field(default=48, ge=1, le=4096, description="frames of a pseudo-video")
     fps: float = Field(default=24.0, gt=0, le=240, description="its frame rate")
     height_px: int = Field(default=360, ge=16, le=4320, description="its height, made even; a still is never enlarged")
-    travel_fraction: float = Field(
-        default=0.2,
+    speed_per_s: float = Field(
+        default=0.125,
+        gt=0,
+        le=4,
+        description="how fast it moves: share of the picture that a pan crosses per second, and by which a zoom "
+        "changes the view; so longer ones go farther, and not slower. None goes farther than 60% of the still",
+    )
+    travel_fraction: float | None = Field(
+        default=None,
         gt=0,
         lt=0.9,
-        description="how far a motion goes: share of the still's side that a pan crosses or a zoom shrinks the view by",
+        description="how far it moves in all, instead of how fast: share of the still's side that a pan crosses or a "
+        "zoom shrinks the view by",
     )
-    roll_deg: float = Field(default=10.0, gt=0, le=45, description="how far a roll turns")
-    easing: Literal["linear", "smooth"] = Field(
-        default="linear", description="linear moves at constant speed; smooth starts and ends at rest"
+    roll_deg_per_s: float = Field(default=5.0, gt=0, le=90, description="how fast a roll turns; none turns beyond 45")
+    roll_deg: float | None = Field(default=None, gt=0, le=45, description="how far a roll turns in all, instead")
+    easing: Literal["linear", "smooth", "ease_in", "ease_out"] = Field(
+        default="linear",
+        description="linear moves at constant speed; smooth starts and ends at rest, ease_in starts, ease_out ends so",
     )
+    shake_fraction: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.05,
+        description="shake of a hand-held camera, root mean square in picture heights: 0.003 is a steady hand, 0.015 a "
+        "walk; smooth, the same for the same still, motion and seed",
+    )
+    keep_salient: bool = Field(
+        default=True,
+        description="lay the path so that faces and people, where experts found some, or else what stands out, stay in "
+        "view",
+    )
+    seed: int = Field(default=0, ge=0, description="the shake's seed")
 
     @field_validator("motions")
     @classmethod
     def _known(cls, motions: tuple[str, ...]) -> tuple[str, ...]:
-        from curation.pseudo import MOTIONS
+        from curation.pseudo.motions import parse
+        from media.errors import UserError
 
-        for motion in motions:
-            if motion not in MOTIONS:
-                raise ValueError(f"there is no motion {motion!r}; there are {', '.join(MOTIONS)}")
-        return motions
+        try:
+            moves = [parse(motion) for motion in motions]
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return tuple("+".join(move.name for move in parts) for parts in moves)
 
 
 class CurateConfig(BaseModel):

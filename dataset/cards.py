@@ -82,8 +82,9 @@ def _warnings(facts: Facts) -> list[str]:
 def _front_matter(root: Root, facts: Facts, about: About) -> str:
     licenses = [license for license in facts.licenses if license != NOT_STATED]
     content: dict[str, Any] = {"pretty_name": about.title, "task_categories": ["text-to-video"]}
-    content["license"] = licenses[0].lower() if len(facts.licenses) == 1 and licenses else "other"
-    if len(licenses) > 1:
+    one = spdx(licenses[0]) if len(facts.licenses) == 1 and licenses else None
+    content["license"] = one.lower() if one else "other"
+    if not one and licenses:
         content["license_name"] = " AND ".join(licenses)
     content["configs"] = [
         {"config_name": name, "data_files": f"shards/{name}/*.parquet"} for name in root.names("shards")

@@ -99,6 +99,8 @@ def _lint(root: Root) -> Iterator[Problem]:
     if root.size(CAPTION_LINT) is None:
         return
     try:
+        if gone := stored_rows(root, CAPTION_LINT):
+            yield Problem("caption_lint", CAPTION_LINT, "removed", f"{gone} rows of removed sources")
         with root.storage(CAPTION_LINT), _open(root, CAPTION_LINT) as file:
             file.read()
     except CorruptionError as error:

@@ -15,7 +15,7 @@ from dataset.shards import SHARD_ROW_GROUP_BYTES
 from dataset.tombstones import REMOVALS, only_living
 from media.errors import DatasetError
 
-__all__ = ["Compacted", "compact", "stored_rows"]
+__all__ = ["Compacted", "compact", "stored_files", "stored_rows"]
 
 _IDS = ("video_id", "clip_id", "sample_id")
 
@@ -28,6 +28,12 @@ class Compacted:
     rewritten: int
     deleted: int
     bytes: int
+
+
+def stored_files(root: Root) -> list[str]:
+    """Return every file that may hold rows of a source: the parts of all tables, and the captions' lint."""
+    files = [f"{table}/{name}" for table in root.tables() if table != REMOVALS for name in root.parts(table)]
+    return files + ([CAPTION_LINT] if root.size(CAPTION_LINT) is not None else [])
 
 
 def stored_rows(root: Root, file: str) -> int:
@@ -49,8 +55,7 @@ def compact(root: Root, *, progress: Callable[[int, int], None] | None = None) -
     Parts without such rows are not touched. A part that changes while it is written anew is left: DatasetError.
     `progress` is called with parts done, and parts in all.
     """
-    files = [f"{table}/{name}" for table in root.tables() if table != REMOVALS for name in root.parts(table)]
-    files += [CAPTION_LINT] if root.size(CAPTION_LINT) is not None else []
+    files = stored_files(root)
     rows: dict[str, int] = {}
     rewritten = deleted = freed = 0
     for done, file in enumerate(files, start=1):

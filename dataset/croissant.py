@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from dataset.facts import NOT_STATED, Facts
 from dataset.root import Root
+from dataset.spdx import spdx
 from media.errors import UserError
 
 __all__ = ["FILE", "About", "croissant", "spdx_url"]
@@ -111,8 +112,9 @@ def croissant(root: Root, facts: Facts, about: About) -> dict[str, Any]:
 
 def spdx_url(license: str) -> str:
     """Return the address of a licence that has one SPDX identifier; other text stays as it is."""
-    plain = _SPDX.fullmatch(license) and not license.startswith("LicenseRef-") and license != NOT_STATED
-    return f"https://spdx.org/licenses/{license}.html" if plain else license
+    known = spdx(license)
+    plain = known is not None and _SPDX.fullmatch(known) and not known.startswith("LicenseRef-")
+    return f"https://spdx.org/licenses/{known}.html" if plain else license
 
 
 def dumps(described: Mapping[str, Any]) -> str:

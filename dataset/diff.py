@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,7 +26,6 @@ __all__ = ["Difference", "RuleDiff", "Side", "TableDiff", "compare", "side"]
 _RUN: Final = re.compile(r"(?P<root>.+)@(?P<run>\d{8}T\d{6}-[0-9a-f]{8})")
 _KEYS: Final = {"videos": "video_id", "grades": "sample_id"}
 _NO_DIFFERENCE: Final = frozenset({"run_id", "wall_s", "retrieved_at"})
-_TOLD: Final = ("command", "config", "versions", "counts", "outcome")
 _EXAMPLES: Final = 3
 
 
@@ -113,26 +112,30 @@ def compare(a: Side, b: Side) -> Difference:
         connection.execute("SET enable_progress_bar = false")
         found = [_table(connection, table, a, b) for table in tables]
     settings = _settings(a, b) if a.run_id and b.run_id else {}
-    return Difference(str(a), str(b), [one for one in found if one is not None], _funnel(a.root, b.root), settings)
+    # A selection is one for the whole dataset: two runs of one have no funnels of their own.
+    funnel = [] if a.run_id and b.run_id and a.root.uri == b.root.uri else _funnel(a.root, b.root)
+    return Difference(str(a), str(b), [one for one in found if one is not None], funnel, settings)
 
 
 def _table(connection: duckdb.DuckDBPyConnection, table: str, a: Side, b: Side) -> TableDiff | None:
     schemas = a.root.schema(table), b.root.schema(table)
     key = _KEYS.get(table.partition("/")[0], "clip_id")
-    for name, one, schema in zip("ab", (a, b), schemas, strict=True):
-        connection.register(name, _rows(one, table, schema))
     own = [[f"{f.name} {f.type}" for f in schema] for schema in schemas]
-    shared = [f.name for f in schemas[0] if f"{f.name} {f.type}" in own[1] and f.name != key and _comparable(f)]
-    differs = [f"a.{_quoted(name)} IS DISTINCT FROM b.{_quoted(name)} AS {_quoted(name)}" for name in shared]
+    shared = [f for f in schemas[0] if f"{f.name} {f.type}" in own[1] and f.name != key and _comparable(f)]
+    for name, one, schema in zip("ab", (a, b), schemas, strict=True):
+        connection.register(f"all_{name}", _rows(one, table, schema))
+        _once(connection, name, key, shared, with_address=table == "videos")
+    differs = [f"{_value('a', f)} IS DISTINCT FROM {_value('b', f)} AS d{i}" for i, f in enumerate(shared)]
     connection.execute(f"""
         CREATE OR REPLACE TEMP TABLE joined AS
-        SELECT coalesce(a.{key}, b.{key}) AS id, b.{key} IS NULL AS only_a, a.{key} IS NULL AS only_b
+        SELECT coalesce(a.key_of_row, b.key_of_row) AS id,
+               b.key_of_row IS NULL AS only_a, a.key_of_row IS NULL AS only_b
                {"".join(f", {one}" for one in differs)}
-        FROM (SELECT DISTINCT ON ({key}) * FROM a) a FULL JOIN (SELECT DISTINCT ON ({key}) * FROM b) b USING ({key})
+        FROM a FULL JOIN b USING (key_of_row)
     """)
     both = "NOT only_a AND NOT only_b"
-    changed = " OR ".join(map(_quoted, shared)) or "false"
-    counts = [f"count(*) FILTER ({both} AND {_quoted(name)})" for name in shared]
+    changed = " OR ".join(f"d{i}" for i in range(len(shared))) or "false"
+    counts = [f"count(*) FILTER ({both} AND d{i})" for i in range(len(shared))]
     sql = f"""
         SELECT count(*) FILTER (only_a), count(*) FILTER (only_b), count(*) FILTER ({both}),
                count(*) FILTER ({both} AND ({changed})) {"".join(f", {one}" for one in counts)} FROM joined
@@ -147,11 +150,34 @@ def _table(connection: duckdb.DuckDBPyConnection, table: str, a: Side, b: Side) 
         only_b=only_b,
         both=in_both,
         changed=n_changed,
-        changed_columns={name: n for name, n in zip(shared, per_column, strict=True) if n},
+        changed_columns={f.name: n for f, n in zip(shared, per_column, strict=True) if n},
         columns_a=[column for column in own[0] if column not in own[1]] if b.root.exists(table) else [],
         columns_b=[column for column in own[1] if column not in own[0]] if a.root.exists(table) else [],
         examples={name: ids for name, where in wheres.items() if (ids := _examples(connection, where))},
     )
+
+
+def _once(
+    connection: duckdb.DuckDBPyConnection, name: str, key: str, shared: Sequence[pa.Field], *, with_address: bool
+) -> None:
+    """Make the view `name` of `all_<name>` with each key once: of rows that share it, the same one wherever they lie.
+
+    A source is a row for each of its addresses.
+    """
+    made = f"{key} || ' ' || uri" if with_address else key
+    rows = f"(SELECT *, {made} AS key_of_row FROM all_{name})"
+    total, keys = connection.execute(f"SELECT count(*), count(DISTINCT key_of_row) FROM {rows}").fetchall()[0]
+    chosen = f"SELECT * FROM {rows}"
+    if keys < total:
+        values = ", ".join(["0", *(_value("r", f) for f in shared)])
+        chosen = f"SELECT DISTINCT ON (key_of_row) * FROM {rows} r ORDER BY key_of_row, hash(row({values}))"
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {chosen}")
+
+
+def _value(of: str, column: pa.Field) -> str:
+    """Return the expression of a column's value; in which order a map has its keys is no difference."""
+    value = f"{of}.{_quoted(column.name)}"
+    return f"list_sort(map_entries({value}))" if pa.types.is_map(column.type) else value
 
 
 def _examples(connection: duckdb.DuckDBPyConnection, where: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import duckdb
 
 from dataset.catalogue import DEFAULT_SELECTION, connect, query_on
-from dataset.compaction import stored_rows
+from dataset.compaction import stored_files, stored_rows
 from dataset.root import Root
 from dataset.tombstones import REMOVALS
 from media.errors import DatasetError, UserError
@@ -31,7 +31,7 @@ FROM videos GROUP BY ALL ORDER BY ALL
 _LICENSES: Final = f"""
 SELECT coalesce(v.license, '{NOT_STATED}') AS license, count(DISTINCT v.video_id) AS sources, count(c.clip_id) AS clips,
        coalesce(round(sum(c.duration_s) / 60, 1), 0) AS minutes
-FROM (SELECT video_id, first(license) AS license FROM videos WHERE status = 'ok' GROUP BY 1) v
+FROM (SELECT DISTINCT video_id, license FROM videos WHERE status = 'ok') v
 LEFT JOIN clips c USING (video_id) GROUP BY 1 ORDER BY minutes DESC, 1
 """
 _FUNNEL: Final = f"""
@@ -134,7 +134,7 @@ def facts_of(root: Root, licences: Licences | None = None) -> Facts:
     tables = [table for table in root.tables() if table != REMOVALS]
     if not tables:
         raise DatasetError(f"{root.uri} holds no tables yet: there is nothing to describe")
-    if any(stored_rows(root, f"{table}/{part}") for table in tables for part in root.parts(table)):
+    if any(stored_rows(root, file) for file in stored_files(root)):
         raise UserError(f"{root.uri} still stores rows of removed sources: run `rushes compact` before it is published")
     connection = connect(root)
     try:

@@ -29,7 +29,10 @@ from media.errors import UserError
 __all__ = ["Removed", "blocked", "remember_copy", "remove", "restore"]
 
 _COPYING: Final = ("export", "train")
-"""Commands that take something of the shards elsewhere."""
+"""Commands that take something of the dataset elsewhere."""
+
+_DESCRIBING: Final = ("README.md", "croissant.json")
+_COPY: Final = "the same bytes as a source that was removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Removed:
     """By table of duplicates: clips that are left out for a representative that was removed."""
 
     copies: tuple[str, ...]
-    """Where earlier exports and trainings left what no tombstone reaches: `export FOLDER`, `train FOLDER`."""
+    """Where what no tombstone reaches may be: `export FOLDER`, `train FOLDER`, a card that was written."""
 
 
 def remove(
@@ -54,9 +57,13 @@ def remove(
     With `dry` nothing is written. Raises UserError, with the nearest address, if nothing of it is here, unless
     `ahead` says to keep it out before it comes.
     """
-    source = _written(root, source)
+    asked, source = source, _written(root, source)
     found = _matching(root, source)
     if not found.num_rows and not ahead:
+        if blocked(root)(source) or asked in root.removed():
+            raise UserError(
+                f"{root.uri}: {source} is removed already; `rushes remove {root.uri} --list` tells since when"
+            )
         raise UserError(_nothing(root, source))
     ids = frozenset(found["video_id"].to_pylist())
     told = Removed(source, tuple(sorted(ids)), _rows(root, ids), _leaderless(root, ids), _copies(root))
@@ -66,22 +73,23 @@ def remove(
 
 
 def restore(root: Root, source: str) -> int:
-    """Take every tombstone of `source` back; return how many sources can be seen again, or may come again.
+    """Take every tombstone of `source` back; return how many sources can be seen again: 0 where they were compacted.
 
     Raises UserError if there is none.
     """
     rows = root.read(REMOVALS).to_pylist()
-    named = {source, _absolute(source)}
-    keys = {_key(row["source"], row["run_id"]) for row in rows if row["source"] in named}
-    if not keys:
+    named = {source, _absolute(source), _absolute(source) + "/"}
+    mine = [row for row in rows if row["source"] in named]
+    if not mine:
         there = sorted({row["source"] for row in rows})
         near = nearest(source, there)
         hint = f"did you mean {near}?" if near else f"removed are: {', '.join(there[:5]) or 'none'}"
         raise UserError(f"{root.uri}: nothing was removed as {source}; {hint}")
-    back = sum(row["source"] in named for row in rows)
-    for key in keys:
+    ids = {row["video_id"] for row in mine} - {None}
+    mine += [row for row in rows if row["video_id"] in ids and row["reason"] == _COPY]  # met since: they go with it
+    for key in {_key(row["source"], row["run_id"]) for row in mine}:
         root.remove_part(REMOVALS, key)
-    return back
+    return len(set(root.read("videos", ["video_id"])["video_id"].to_pylist()) & ids)
 
 
 def blocked(root: Root) -> Callable[..., bool]:
@@ -98,7 +106,7 @@ def blocked(root: Root) -> Callable[..., bool]:
 
 def remember_copy(root: Root, uri: str, video_id: str, *, run_id: str) -> None:
     """Note that what lies at `uri` are the bytes of a removed source, so that they need not be read again."""
-    _write(root, uri, [{"video_id": video_id, "uri": uri}], "the same bytes as a source that was removed", run_id)
+    _write(root, uri, [{"video_id": video_id, "uri": uri}], _COPY, run_id)
 
 
 def _write(root: Root, source: str, found: Sequence[dict[str, Any]], reason: str | None, run_id: str) -> None:
@@ -175,5 +183,7 @@ def _leaderless(root: Root, ids: frozenset[str]) -> dict[str, int]:
 
 
 def _copies(root: Root) -> tuple[str, ...]:
-    made = (run for run in root.runs() if run.get("command") in _COPYING and run.get("outcome") == "done")
-    return tuple(dict.fromkeys(f"{run['command']} {run['config'].get('out')}" for run in made))
+    """Return what was made of the dataset, by runs that failed as well: they may have left a part of it."""
+    made = (run for run in root.runs() if run.get("command") in _COPYING)
+    written = [f"card {name}" for name in _DESCRIBING if root.size(name) is not None]
+    return tuple(dict.fromkeys([*(f"{run['command']} {run['config'].get('out')}" for run in made), *written]))

@@ -44,7 +44,9 @@ __all__ = [
 SHARD_ROW_GROUP_BYTES: Final = 4 << 20
 """Size that a row group of a shard aims at; a row larger than that has a group of its own."""
 
-FRAME_COLUMNS: Final = ("clip_id", "media", "cut", "in_frame", "out_frame", "uri")
+FRAME_COLUMNS: Final = (
+    "clip_id", "media", "cut", "in_frame", "out_frame", "uri", "affine", "height_px", "width_px",
+)  # fmt: skip
 """The columns that `shard_frames` needs of a row."""
 
 _RIGHTS: Final = ("source", "license", "source_url", "rights_basis")
@@ -181,17 +183,24 @@ class ShardReader:
     def row(self, which: str | int, columns: Sequence[str] | None = None, *, verify: bool = False) -> dict[str, Any]:
         """Return one row, by its clip id or by its index; only `columns` are read.
 
-        With `verify`, raises CorruptionError if the media does not have its hash. Raises DatasetError for an id
-        that is not there, IndexError for an index that is not.
+        With `verify`, raises CorruptionError if the media does not have its hash. Raises DatasetError for an id that
+        is not there, and where parts were compacted since; IndexError for an index that is not there.
         """
         clip_id = self._ids[which] if isinstance(which, int) else which
         place = self._places.get(clip_id)
         if place is None:
             raise DatasetError(f"{self.root.uri}: shards/{self.name} has no clip {clip_id}")
-        wanted = None if columns is None else list(columns)
+        wanted = None if columns is None else list(dict.fromkeys([*columns, "clip_id"]))
         with self.root.storage(f"{self.table}/{self.parts[place.part]}"), self._part(place.part) as file:
-            group = file.read_row_group(place.group, columns=wanted, use_threads=False)
-        row: dict[str, Any] = group.slice(place.offset, 1).to_pylist()[0]
+            there = place.group < file.num_row_groups
+            group = file.read_row_group(place.group, columns=wanted, use_threads=False) if there else None
+        found = [] if group is None else group.slice(place.offset, 1).to_pylist()
+        if not found or found[0]["clip_id"] != clip_id:
+            where = f"{self.root.uri}: shards/{self.name}"
+            raise DatasetError(f"{where} was written anew, by `rushes compact`, since it was opened; open it again")
+        row: dict[str, Any] = found[0]
+        if columns is not None and "clip_id" not in columns:
+            del row["clip_id"]
         if verify:
             _checked(row, f"{self.root.uri}: shards/{self.name}")
         return row
@@ -268,15 +277,20 @@ def shard_frames(row: Mapping[str, Any], wanted: Sequence[int] | None = None) ->
     """Return the frames of a row, uint8 (F, H, W, 3): from its media, or of a reference from its source.
 
     `wanted` are numbers of the clip's own frames, counted from 0; all of them when None. The row needs
-    `FRAME_COLUMNS`; of shards written before there were cuts it lacks some, and then its media are the clip.
+    `FRAME_COLUMNS`; of shards written before there were cuts it lacks some, and then its media are the clip. A row with
+    an `affine` is a still that moves: its frames are rendered, and are those that would have been encoded.
     MediaError, naming the clip, when the source of a reference cannot be read, a frame is not there, or nothing can
     be decoded.
     """
+    from media.affine import still_frames
+
     first, end = row.get("in_frame") or 0, row.get("out_frame")
     span = (first, end) if wanted is None else (first + min(wanted), first + max(wanted) + 1)
     needed = None if wanted is None else {first + number for number in wanted}
     found: dict[int, npt.NDArray[np.uint8]] = {}
     try:
+        if row.get("affine"):  # a still that moves
+            return still_frames(row, wanted)
         if wanted is not None and end is not None and span[1] > end:
             raise MediaError("truncated", f"frame {max(wanted)} is asked for, {end - first} are there")
         there = 0

@@ -74,10 +74,11 @@ def _joined(root: Root) -> Iterator[str]:
 
 
 def _parts(root: Root, table: str) -> list[tuple[str, int, int]]:
-    """Return name, size in bytes and time, nanoseconds, of each part."""
+    """Return name, size in bytes and time, nanoseconds, of each part; then the sources that are left out of them."""
     with root.storage(table):
         infos = root.filesystem.get_file_info(pafs.FileSelector(root.location(table), allow_not_found=True))
-    return sorted((info.base_name, info.size, info.mtime_ns) for info in infos if is_part(info.base_name))
+    parts = sorted((info.base_name, info.size, info.mtime_ns) for info in infos if is_part(info.base_name))
+    return parts + [(video, 0, 0) for video in sorted(root.removed())]  # whose rows were not looked at
 
 
 def _stamp(parts: list[tuple[str, int, int]]) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from media.probing import Probe
 
-__all__ = ["decode_jpeg", "jpeg", "load_still", "probe_still", "resize"]
+__all__ = ["decode_jpeg", "decode_still", "jpeg", "load_still", "probe_still", "resize"]
 
 _SIXTEEN_BIT = {"I;16", "I;16L", "I;16B", "I;16N"}
 _TRANSPOSED = {5: 90, 6: 90, 7: 270, 8: 270}
@@ -34,11 +34,16 @@ _ORIENTATION_TAG = 0x0112
 def load_still(path: str | PathLike[str]) -> Rgb:
     """Return the picture at `path`, upright (EXIF), as RGB (H, W, 3); of an animation, its first frame.
 
-    Transparency is laid over black; 16 bits are scaled to 8; CMYK, palettes and grey become RGB; an embedded
-    colour profile is brought to sRGB. MediaError: "unreadable", "empty_file", "not_media", "truncated",
+    Transparency is laid over black; 16 bits and fractions are scaled to 8; CMYK, Lab, palettes and grey become RGB; an
+    embedded colour profile is brought to sRGB. MediaError: "unreadable", "empty_file", "not_media", "truncated",
     "undecodable" (also for a picture too large to be honest).
     """
-    with _opened(path) as image:
+    return decode_still(_read(path))
+
+
+def decode_still(data: bytes) -> Rgb:
+    """Return the picture in the bytes of an image file of any format: see `load_still`."""
+    with _opened(data) as image:
         from PIL import ImageOps
 
         image.load()
@@ -49,10 +54,12 @@ def probe_still(path: str | PathLike[str]) -> Probe:
     """Return the `Probe` of a still picture, without decoding it."""
     from media.probing import Probe
 
-    with _opened(path) as image:
+    with _opened(_read(path)) as image:
         orientation = int(image.getexif().get(_ORIENTATION_TAG, 1))
-        width, height = image.size
         turned = orientation in _TRANSPOSED
+        width, height = image.size
+        if turned and image.format == "TIFF":  # whose size Pillow gives upright
+            width, height = height, width
         return Probe(
             container=(image.format or "unknown").lower(),
             codec=(image.format or "unknown").lower(),
@@ -73,15 +80,18 @@ def probe_still(path: str | PathLike[str]) -> Probe:
         )
 
 
+def _read(path: str | PathLike[str]) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise MediaError("unreadable", f"{path}: {error.strerror or error}") from error
+
+
 @contextmanager
-def _opened(path: str | PathLike[str]) -> Iterator[Image.Image]:
+def _opened(data: bytes) -> Iterator[Image.Image]:
     """Open with Pillow, and turn whatever it raises, then or later, into a MediaError."""
     from PIL import Image, UnidentifiedImageError
 
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise MediaError("unreadable", f"{path}: {error.strerror or error}") from error
     if not data:
         raise MediaError("empty_file", "0 bytes")
     try:
@@ -106,8 +116,7 @@ def _to_rgb(image: Image.Image) -> Rgb:
     if image.mode in _SIXTEEN_BIT:
         return _grey_to_rgb(np.asarray(image).astype(np.float64) / 257.0)
     if image.mode in {"I", "F"}:
-        levels = np.asarray(image).astype(np.float64)
-        return _grey_to_rgb(levels / 257.0 if levels.max(initial=0) > 255 else levels)
+        return _grey_to_rgb(_levels(np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0), image.mode))
     if image.mode in {"P", "PA", "LA", "La", "RGBa"} or (image.mode in {"L", "RGB"} and "transparency" in image.info):
         image = image.convert("RGBA")
     image = _to_srgb(image)
@@ -116,6 +125,14 @@ def _to_rgb(image: Image.Image) -> Rgb:
         image = Image.alpha_composite(backdrop, image)
     rgb: Rgb = np.array(image.convert("RGB"))
     return rgb
+
+
+def _levels(values: npt.NDArray[np.float64], mode: str) -> npt.NDArray[np.float64]:
+    """Bring values that say nothing of their range to 0 to 255: it is 1 (fractions only), 255 or 65535."""
+    highest = values.max(initial=0)
+    if highest > 255:
+        return values / 257.0
+    return values * 255.0 if mode == "F" and highest <= 1 else values
 
 
 def _grey_to_rgb(levels: npt.NDArray[np.float64]) -> Rgb:

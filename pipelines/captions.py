@@ -68,18 +68,23 @@ class Caption:
             if parent := parents.get(clip["clip_id"]):
                 rows[clip["clip_id"]] = captioning.for_pseudo(parent, clip, run_id=self._run_id)
         notes = [f"caption of {row['clip_id']}: {row['error']}" for row in made if row["error"]]
-        return [Part("captions", [rows[i] for i in ids], schema_of("captions"), " ".join(ids))], notes
+        return [
+            Part("captions", [rows[clip["clip_id"]] for clip, _ in jobs], schema_of("captions"), " ".join(ids))
+        ], notes
 
 
 def jobs_of(reader: Reader, ids: Sequence[str], experts: Sequence[str]) -> tuple[list[Job], dict[str, Row]]:
-    """Return each clip's row with its statements, in the order of `ids`; and the stills' captions of pseudo-videos."""
+    """Return each clip's row with its statements, in the order of `ids`; and the stills' captions of pseudo-videos.
+
+    Clips that were removed since are not there.
+    """
     columns = [field.name for field in schema_of("clips") if field.name != "affine"]
     clips = reader.rows("clips", ids, columns)
     stills = {i: still_id(clip["video_id"]) for i, clip in clips.items() if clip["kind"] == "pseudo"}
     captions = reader.rows("captions", sorted(set(stills.values())))
     said = [reader.rows(f"experts/{name}", ids) for name in experts]
     jobs = []
-    for clip_id in ids:
+    for clip_id in (i for i in ids if i in clips):
         told = [table[clip_id] for table in said if clip_id in table]
         jobs.append((clips[clip_id], captioning.statements_of(told, clips[clip_id])))
     return jobs, {i: captions[still] for i, still in stills.items() if still in captions}

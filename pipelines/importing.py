@@ -21,6 +21,7 @@ from curation.quarantine import id_of_address
 from dataset import Root
 from dataset.importing import Imported, imported_schema
 from dataset.parts import part_name
+from dataset.removal import blocked
 from dataset.schema import BASE_TABLES
 from dataset.tombstones import only_living
 from pipelines import steps
@@ -70,7 +71,9 @@ def take_in(
     counts = ImportCounts()
     with work.report.step("read the data set", "records", numbered=False) as move:
         found = _find(records(), rights, counts, move)
-    _quarantine(work, found.missing, key)
+    is_blocked = blocked(work.root)
+    missing = {uri: told for uri, told in found.missing.items() if not is_blocked(uri, told[0].source_url)}
+    _quarantine(work, missing, key)
     if found.here:
         sources = [SourceConfig(uris=list(found.here))]
         asked = validate(RunConfig, {**config, "sources": sources}, "rushes import")

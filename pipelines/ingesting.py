@@ -20,7 +20,7 @@ from curation.config import CurateConfig
 from curation.planes import View
 from curation.quarantine import quarantined_row
 from dataset import open_root, schema_of
-from dataset.removal import remember_copy
+from dataset.removal import blocked, remember_copy
 from media.errors import BackendError, CorruptionError, MediaError, RushesError, UserError
 from pipelines.engine import Item, Part
 
@@ -135,9 +135,13 @@ class Ingest:
 
     def _parts(self, items: Sequence[Item], notes: list[str]) -> Iterator[Part]:
         for item in items:
+            if self._removed_since(item, notes):
+                continue
             with tempfile.TemporaryDirectory(prefix="rushes-") as folder:
                 clips = Path(folder) / "clips"
                 video = self._ingest(item, clips)
+                if self._removed_since(item, notes):
+                    continue
                 if video["video_id"] in self._root.removed():
                     remember_copy(self._root, item["uri"], video["video_id"], run_id=self._run_id)
                     notes.append(f"not taken in: {item['uri']} holds the same bytes as a source that was removed")
@@ -157,6 +161,13 @@ class Ingest:
                     hint = "; engine.wall_limit_s sets the limit" if video["reason"] == "timeout" else ""
                     notes.append(f"quarantined {item['uri']}: {video['reason']} ({video['detail']}){hint}")
             yield Part("videos", [video], schema_of("videos"), item["uri"])
+
+    def _removed_since(self, item: Item, notes: list[str]) -> bool:
+        """Whether the source was removed since the run began, which a note then says."""
+        gone = blocked(self._root)(item["uri"], (item.get("rights") or {}).get("source_url"))
+        if gone:
+            notes.append(f"not taken in: {item['uri']} was removed meanwhile")
+        return gone
 
     def _ingest(self, item: Item, clips: Path) -> dict[str, Any]:
         """Return the source's row of `videos`; its clips are in the file `clips`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 __all__ = ["licence_of"]
@@ -13,7 +14,9 @@ def licence_of(model: str | None, profile: str | None = None) -> str | None:
     Looked for in the profiles of Rushes, and in `profile`, a name or a YAML, before them.
     """
     known = _licences(profile)
-    found = dict.fromkeys(known[name] for name in known if model and name in model)
+    found = dict.fromkeys(
+        known[name] for name in known if model and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", model)
+    )
     return ", ".join(found) or None
 
 

@@ -101,7 +101,8 @@ def train_on(
 
     loaded = recipes.load(recipe)
     root = open_root(dataset)
-    config: _Row = {"recipe": loaded.model_dump(mode="json"), "shards": shards, "seed": seed, "out": str(out)}
+    config: _Row = {"recipe": loaded.model_dump(mode="json"), "shards": shards, "seed": seed}
+    config |= {"out": str(out.absolute())}
     config |= {"max_steps": max_steps, "max_seconds": max_seconds}
     unit = "steps" if max_seconds is None else "seconds"
     with _recorded("train", config, root) as record, report.step(title, unit) as move:

@@ -50,35 +50,67 @@ def rights_of(source: SourceConfig) -> Callable[[str], Rights]:
 
     Raises ConfigError for a manifest that cannot be used.
     """
-    common = Rights(source.source, _spelt(source.license), source.source_url, source.rights_basis, None, source.opt_out)
-    if source.rights is None:
-        return lambda uri: common
-    told = _manifest(Path(source.rights))
-    return lambda uri: common.under(told.get(uri) or told.get(uri.rpartition("/")[2]) or Rights())
+    return _Known(source).of
+
+
+class _Known:
+    """What a source's entry and its manifest say; `unused` are the manifest's addresses that nobody asked for."""
+
+    def __init__(self, source: SourceConfig) -> None:
+        self._common = Rights(
+            source.source, _spelt(source.license), source.source_url, source.rights_basis, None, source.opt_out
+        )
+        self.manifest = source.rights
+        self._told = {} if source.rights is None else _manifest(Path(source.rights))
+        self.unused = set(self._told)
+
+    def of(self, uri: str) -> Rights:
+        """Return the rights of the file at an address."""
+        key = next((name for name in (uri, uri.rpartition("/")[2]) if name in self._told), None)
+        if key is None:
+            return self._common
+        self.unused.discard(key)
+        return self._common.under(self._told[key])
 
 
 def sources_with_rights(
     root: Root, sources: Iterable[SourceConfig], known: Mapping[str, Rights]
-) -> tuple[list[dict[str, Any]], int]:
-    """Return `uri` and `rights` of every file of `sources`, but for those that were removed; and how many those are.
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return `uri` and `rights` of every file of `sources`, but for those that were removed; and what should be said.
 
     What `known` says of an address stands before what its source does. A file that is fetched has the time of now.
     """
     is_blocked = blocked(root)
     now = datetime.now(UTC)
     items: list[dict[str, Any]] = []
+    notes: list[str] = []
     out = 0
     for source in sources:
-        rights_in = rights_of(source)
+        told = _Known(source)
         for uri in expand(source.uris):
-            rights = rights_in(uri).under(known.get(uri, Rights()))
+            rights = told.of(uri).under(known.get(uri, Rights()))
             if is_blocked(uri, rights.source_url):
                 out += 1
                 continue
             if rights.retrieved_at is None and "://" in uri and not uri.startswith("file://"):
                 rights = replace(rights, retrieved_at=now)
             items.append({"uri": uri, "rights": asdict(rights)})
-    return items, out
+        if told.unused:
+            first = min(told.unused)
+            notes.append(f"warning: {told.manifest}: {len(told.unused)} rows speak of no file here, such as {first}")
+    if out:
+        notes.append(f"{out} sources were removed, and stay out: `rushes remove {root.uri} --list`")
+    return items, notes + _opted_out_late(root, items)
+
+
+def _opted_out_late(root: Root, items: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Say which sources were taken in before their owner opted out: a setting does not take them out again."""
+    reserved = {item["uri"] for item in items if item["rights"]["opt_out"]}
+    taken = root.read("videos", ["uri"], pc.field("status") == "ok")["uri"].to_pylist() if reserved else []
+    late = sorted(reserved & set(taken))
+    if not late:
+        return []
+    return [f"warning: {len(late)} sources were opted out after they were taken in: `rushes remove --source {late[0]}`"]
 
 
 def _spelt(license: str | None) -> str | None:

@@ -7,7 +7,7 @@ of the dataset it reads by clip id, so that an item is a few strings and nothing
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow.compute as pc
@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 import media
 from curation.config import PseudoConfig
 from curation.cutting import encode_clips
+from curation.lazy import image_type, lazy_clips, with_affine
+from curation.worlds.address import SCHEME, encode_world
 from dataset import open_root, schema_of
 from dataset.shards import shard_row
 from media.errors import MediaError, RushesError
@@ -87,26 +89,40 @@ class Experts:
 class Augment:
     """A still -> pseudo-videos, measured like any clip. Items: uri, video_id, motions (those it lacks)."""
 
-    def __init__(self, *, pseudo: PseudoConfig, run_id: str) -> None:
+    def __init__(self, *, root: str, pseudo: PseudoConfig, run_id: str) -> None:
+        self._reader = Reader(root)
         self._config = pseudo
         self._run_id = run_id
 
     def __call__(self, items: Sequence[Item]) -> tuple[list[Part], list[str]]:
         """Make the rows of every motion asked for; no bytes are spent until they are sharded."""
         from curation import pseudo
+        from curation.saliency import keep_box
 
         parts, notes = [], []
+        shown = self._people([still_id(item["video_id"]) for item in items])
         for item in items:
             try:
                 with media.local_copy(item["uri"]) as path:
                     image = media.load_still(path)
+                keep = keep_box(image, *shown(still_id(item["video_id"]))) if self._config.keep_salient else None
                 config = self._config.model_copy(update={"motions": tuple(item["motions"])})
-                rows = pseudo.pseudo_clips(item["uri"], item["video_id"], image, config, run_id=self._run_id)
+                rows = pseudo.pseudo_clips(item["uri"], item["video_id"], image, config, run_id=self._run_id, keep=keep)
             except MediaError as error:
                 notes.append(f"no pseudo-videos of {item['uri']}: {error}")
                 continue
             parts.append(Part("clips", rows, schema_of("clips"), " ".join(row["clip_id"] for row in rows)))
         return parts, notes
+
+    def _people(self, stills: Sequence[str]) -> Callable[[str], tuple[list[Item], list[Item]]]:
+        """Return what gives, for a still, the faces and the people that experts have found in it."""
+        found = {name: self._reader.rows(f"experts/{name}", stills, ["clip_id", name]) for name in ("faces", "people")}
+
+        def shown(still: str) -> tuple[list[Item], list[Item]]:
+            faces, people = (rows.get(still, {}).get(name) or [] for name, rows in found.items())
+            return faces, people
+
+        return shown
 
 
 class Shard:
@@ -129,6 +145,7 @@ class Shard:
         ids = [item["clip_id"] for item in items]
         buckets = {item["clip_id"]: item.get("bucket") for item in items}
         clips = self._reader.rows("clips", ids)
+        ids = [clip_id for clip_id in ids if clip_id in clips]  # without those that were removed since
         about = self._about(clips)
         by_source: dict[str, list[str]] = defaultdict(list)
         for clip_id in ids:
@@ -148,7 +165,8 @@ class Shard:
                 if self._some_uncut:
                     self._reader.root.remove_part(f"uncut/{name}", clip_id)
                 rows.append(self._row(clips[clip_id], outcome, {**about[clip_id], "bucket": buckets.get(clip_id)}))
-        return [Part(f"shards/{name}", rows, schema_of("shards/x"), " ".join(ids)), *parts], notes
+        schema = with_affine(schema_of("shards/x")) if any("affine" in row for row in rows) else schema_of("shards/x")
+        return [Part(f"shards/{name}", rows, schema, " ".join(ids)), *parts], notes
 
     def _about(self, clips: Mapping[str, Item]) -> dict[str, Item]:
         """Return, for each clip, its caption, tags (a pseudo-video has its still's) and its source's row."""
@@ -186,9 +204,11 @@ class Shard:
         return [failed] * len(clips)
 
     def _row(self, clip: Item, encoded: media.Encoded, about: Item) -> Item:
-        return shard_row(
+        lazy = clip["kind"] == "pseudo" and encoded.mode != "exact"
+        row = shard_row(
             clip,
             None if encoded.mode == "reference" else encoded.data,
+            media_type=image_type(encoded.data) if lazy else "video/mp4",
             cut=encoded.mode,
             in_frame=encoded.in_frame,
             psnr_db=encoded.psnr_db,
@@ -199,13 +219,20 @@ class Shard:
             run_id=self._run_id,
             **about,
         )
+        return {**row, "affine": clip["affine"]} if lazy else row
 
 
 def cut_source(uri: str, clips: Sequence[Item], how: ShardConfig) -> list[media.Encoded | MediaError]:
     """Cut clips of the source at `uri`; return an outcome for each, in their order."""
+    encoding: dict[str, Any] = {"max_height": how.max_height_px, "crf": how.crf, "preset": how.preset, "gop": how.gop}
+    if uri.startswith(SCHEME):
+        return [encode_world(clip, **encoding) for clip in clips]
     found: dict[int, media.Encoded | MediaError] = {}
+    lazy = [n for n, clip in enumerate(clips) if clip["kind"] == "pseudo" and how.cut != "exact"]
+    others = [n for n in range(len(clips)) if n not in lazy]
     with media.local_copy(uri) as path:
-        found |= encode_clips(
-            clips, path, mode=how.cut, max_height=how.max_height_px, crf=how.crf, preset=how.preset, gop=how.gop
-        )
+        if lazy:
+            found |= zip(lazy, lazy_clips([clips[n] for n in lazy], path, how.cut), strict=True)
+        cut = encode_clips([clips[n] for n in others], path, mode=how.cut, **encoding)
+        found |= ((others[place], outcome) for place, outcome in cut)
     return [found[place] for place in range(len(clips))]

@@ -238,9 +238,9 @@ def ingest(
     done = pc.field("status") == "ok"
     lasting = ~pc.field("reason").isin(["unreadable", "timeout", "crashed", "truncated", "empty_file"])
     have = set(work.root.read("videos", columns=["uri"], filter=done | lasting)["uri"].to_pylist())
-    sources, out = sources_with_rights(work.root, config.sources, rights or {})
-    if out:
-        work.report.say(f"      {out} sources were removed, and stay out: `rushes remove {work.root.uri} --list`")
+    sources, notes = sources_with_rights(work.root, config.sources, rights or {})
+    for note in notes:
+        work.report.say(f"      {note}")
     items = [item for item in sources if item["uri"] not in have]
     kwargs = {"root": work.place, "curate": config.curate, "wall_limit_s": config.engine.wall_limit_s}
     scratch, workers = f"{SCRATCH}/{work.run_id}", work.engine.workers
@@ -345,7 +345,14 @@ def judge_new(work: Work, name: str) -> None:
 def augment(
     work: Work, config: PseudoConfig, selection: str, *, title: str = "pseudo-videos from stills", numbered: bool = True
 ) -> None:
-    """Make the pseudo-videos that are asked for of every kept still, as far as they are not there."""
+    """Make the pseudo-videos that are asked for of every kept still, as far as they are not there.
+
+    Raises ConfigError for a motion that needs a depth map: no table has one.
+    """
+    from curation.pseudo import DEPTH_MOTIONS, clip_id_of
+
+    if flat := [motion for motion in config.motions if motion.partition("+")[0] in DEPTH_MOTIONS]:
+        raise ConfigError(f"pseudo.motions: {flat[0]} needs a depth map: make it by curation.pseudo.pseudo_clips")
     keep = kept(work.root, selection)
     have = work.root.ids("clips")
     of_stills = work.root.read(
@@ -353,11 +360,12 @@ def augment(
     ).to_pylist()
     items = []
     for still in sorted(of_stills, key=lambda row: row["clip_id"]):
-        named = {f"{still['video_id']}:0-{config.frames}@{motion}": motion for motion in config.motions}
+        named = {clip_id_of(still["video_id"], config.frames, motion): motion for motion in config.motions}
         lacking = [motion for clip_id, motion in named.items() if clip_id not in have]
         if lacking and still["clip_id"] in keep:
             items.append({"uri": still["uri"], "video_id": still["video_id"], "motions": lacking})
-    drive(work, stages.Augment, {"pseudo": config}, items, 8, "stills", title=title, numbered=numbered)
+    kwargs = {"root": work.place, "pseudo": config}
+    drive(work, stages.Augment, kwargs, items, 8, "stills", title=title, numbered=numbered)
 
 
 def shard(

@@ -24,7 +24,7 @@ from media.errors import CorruptionError, UserError
 __all__ = ["Checkpoint", "Loaded", "find", "latest", "load", "read", "save"]
 
 if TYPE_CHECKING:
-    from training.models.unet import UNet
+    from training.models.factory import Denoiser
     from training.models.vae import Autoencoder
     from training.recipes import DiffusionRecipe
 
@@ -125,7 +125,7 @@ class Loaded:
     `text_encoder` says which encoder it was trained with: `path` (where it was then) and `identity`.
     """
 
-    unet: UNet
+    unet: Denoiser
     vae: Autoencoder
     recipe: DiffusionRecipe
     text_encoder: dict[str, str]
@@ -137,7 +137,7 @@ def load(path: str | Path, *, device: str = "cpu") -> Loaded:
 
     Raises UserError, CorruptionError, or MissingModelError where an autoencoder of the user's own has gone.
     """
-    from training.models.unet import UNet
+    from training.models.factory import build_denoiser
     from training.models.vae import load_vae
     from training.recipes import DiffusionRecipe, parse
 
@@ -145,7 +145,7 @@ def load(path: str | Path, *, device: str = "cpu") -> Loaded:
     recipe = parse(saved.recipe, where=str(saved.path))
     if not isinstance(recipe, DiffusionRecipe):
         raise UserError(f"{saved.path}: an autoencoder, not a text-to-video model: it generates nothing by itself")
-    unet = UNet(recipe.model)
+    unet = build_denoiser(recipe.model)
     unet.load_state_dict({**saved.tensors("model"), **saved.tensors("ema")})
     own = saved.path / "vae.safetensors"
     vae = load_vae(own if own.is_file() else saved.state["vae"]["path"]).to(device)

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from training.diffusion.objectives import prior_target
 from training.diffusion.schedules import Process
-from training.models.unet import Anchor, Text, UNet
-from training.recipes.config import AnchorConfig, DiffusionConfig
+from training.diffusion.timesteps import resolution_shift
+from training.models.factory import Denoiser
+from training.models.inputs import Anchor, Extras, Text
+from training.recipes.config import AnchorConfig, DiffusionConfig, DiffusionRecipe
 
-__all__ = ["draw_noise", "predict"]
+__all__ = ["draw_noise", "predict", "shift_of"]
 
 
 def draw_noise(shape: Sequence[int], shared: float, noise: torch.Generator) -> Tensor:
@@ -25,8 +27,14 @@ def draw_noise(shape: Sequence[int], shared: float, noise: torch.Generator) -> T
     return own if shared == 0.0 else shared**0.5 * common + (1.0 - shared) ** 0.5 * own
 
 
+def shift_of(recipe: DiffusionRecipe, shape: Sequence[int]) -> float:
+    """Return how far the times of latents [B, F, C, h, w] are moved to noise, in training as in sampling."""
+    shift = recipe.diffusion.timestep_shift
+    return resolution_shift(recipe.model.tokens(shape[3], shape[4]), shape[1]) if shift is None else shift
+
+
 def predict(
-    unet: UNet,
+    denoiser: Denoiser,
     diffusion: DiffusionConfig,
     anchoring: AnchorConfig,
     process: Process,
@@ -36,13 +44,14 @@ def predict(
     *,
     fps: Tensor | None,
     anchor: Anchor | None,
+    extras: Extras | None = None,
 ) -> Tensor:
     """Return the objective's prediction f32[B, F, C, h, w] at times t f32[B, F].
 
     With `anchor.residual`, frames of an anchored clip start from what the anchor repeats there: copying the first
     frame needs no learning, moving it does. Clips without an anchor are the network's alone.
     """
-    prediction: Tensor = unet(zt, t, text, fps=fps, anchor=anchor)
+    prediction: Tensor = denoiser(zt, t, text, fps=fps, anchor=anchor, extras=extras)
     if anchor is None or not anchoring.residual:
         return prediction
     alpha, sigma = (level[:, :, None, None, None] for level in process.levels(t))

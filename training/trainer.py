@@ -19,7 +19,8 @@ from training.data.clips import Shards, clips_of
 from training.data.latents import Latents
 from training.diffusion_task import DiffusionTask
 from training.loop import TrainResult, fit
-from training.models.unet import UNet, graft
+from training.models.factory import build_denoiser
+from training.models.start import start_from
 from training.models.vae import PACKAGED, load_vae
 from training.randomness import seed_of
 from training.recipes.config import DiffusionRecipe, VaeRecipe
@@ -106,13 +107,17 @@ def _diffusion(
     vae = load_vae(recipe.vae)
     if vae.channels != recipe.model.latent_channels:
         raise ConfigError(f"model.latent_channels: {recipe.model.latent_channels}; the autoencoder has {vae.channels}")
+    plan, together = recipe.clips.plan, vae.temporal_factor
+    if together > 1 and (plan.temporal_stride != together or not plan.causal):
+        raise ConfigError(
+            f"clips.plan: the autoencoder joins {together} frames; set temporal_stride: {together}, causal: true"
+        )
     whole = recipe.clips.plan.first_frame == "random"
     latents = Latents(shards, sources.clips.values(), vae, ArrayCache(caches / "latents"), whole=whole)
     latents.fill([*sources.epoch(0).batches, *sources.held_out_plan.batches], tick)
-    unet = UNet(recipe.model)
+    unet = build_denoiser(recipe.model)
     if recipe.spatial is not None:
-        saved = checkpoint.read(recipe.spatial)
-        graft(unet, {**saved.tensors("model"), **saved.tensors("ema")})
+        start_from(unet, recipe.spatial)
     file = PACKAGED if recipe.vae is None else Path(recipe.vae)
     notes = {
         "data": sources.epoch(0).fingerprint,

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from curation.balance.concepts import concept_names, described_by, space_of, words_of
 from curation.balance.config import AXES, Axis, BalanceConfig
+from curation.balance.mixing import mixing_weights
 from curation.balance.report import AxisReport, Group, Report, axis_report
 from curation.balance.tiers import UNMEASURED, cameras, motion_tiers
 from curation.balance.weights import balanced_weights
@@ -25,7 +26,7 @@ from curation.kmeans import spherical_kmeans
 from dataset import Root, schema_of
 from media.errors import DatasetError
 
-__all__ = ["AxisReport", "BalanceConfig", "Group", "Report", "balance"]
+__all__ = ["AxisReport", "BalanceConfig", "Group", "Report", "balance", "mixing_weights"]
 
 I64 = npt.NDArray[np.int64]
 
@@ -54,6 +55,9 @@ def balance(root: Root, config: BalanceConfig, run_id: str, name: str = "default
     axes: dict[Axis, tuple[I64, list[str]]] = {"concept": (concepts, names)}
     axes |= {axis: _coded(shown[axis]) for axis in AXES if axis in shown}
     weights = balanced_weights([axes[axis][0] for axis in config.axes], config.alpha, config.limit)
+    if config.mix is not None:
+        mix = {str(kind): share for kind, share in config.mix.items()}
+        weights = mixing_weights(clips["kind"].to_pylist(), mix, weights.tolist())
     rows = {
         "clip_id": clips["clip_id"],
         "concept": pa.array(concepts, pa.int32(), mask=concepts < 0),

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from curation.vectors import SpaceName
+from dataset.schema import Kind
 
 __all__ = ["AXES", "Axis", "BalanceConfig"]
 
@@ -38,6 +39,11 @@ class BalanceConfig(BaseModel):
     axes: tuple[Axis, ...] = Field(default=AXES, min_length=1, description="what is flattened")
     limit: float = Field(
         default=10.0, ge=1, description="a weight is at most this, and at least one over it; their mean is 1"
+    )
+    mix: dict[Kind, float] | None = Field(
+        default=None,
+        description="how much of each kind is drawn, as numbers of any sum: clip: 3, still: 1, pseudo: 1; a kind not "
+        "named is not drawn. Within a kind the weights stay as they are, so that the limit holds there; default: as is",
     )
     selection: str | None = Field(
         default="default", description="the clips that this selection keeps; all, if there is no selection yet"

@@ -19,6 +19,7 @@ from pipelines.cli import (
     publishing,
     rights,
     system,
+    worlds,
 )
 
 __all__ = ["app", "main"]
@@ -39,7 +40,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (system, data, exchange, imports, explain, groups, balancing, comparing, publishing, rights, model):
+for module in (
+    system,
+    data,
+    exchange,
+    imports,
+    explain,
+    groups,
+    balancing,
+    comparing,
+    publishing,
+    rights,
+    model,
+    worlds,
+):
     module.register(app)
 
 

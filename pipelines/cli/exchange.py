@@ -44,11 +44,16 @@ def export(
     from pipelines.progress import Reporter
 
     name, root = format_of(format).name, open_root(dataset)
-    with Reporter().step(f"export as {name}", "rows") as move:
-        report = write(root, shards, out, name, caption=caption, progress=move)
     # Where copies went must be known when a source is removed.
     settings = {"out": os.path.abspath(os.path.expanduser(out)), "format": name, "shards": shards, "caption": caption}
-    new_run("export", settings, root=root).finish({"rows": report.rows})
+    run = new_run("export", settings, root=root)
+    try:
+        with Reporter().step(f"export as {name}", "rows") as move:
+            report = write(root, shards, out, name, caption=caption, progress=move)
+    except BaseException:
+        run.finish(outcome="failed")
+        raise
+    run.finish({"rows": report.rows})
     if as_json:
         print_json({"out": out, "format": name, **dataclasses.asdict(report)})
     else:

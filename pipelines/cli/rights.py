@@ -48,15 +48,21 @@ def remove(
         return
     if not source:
         raise UserError("rushes remove: --source is missing: the address of what is to go, or --list")
+    if undo and dry_run:
+        raise UserError("rushes remove: --undo is done at once; leave --dry-run out")
     if undo:
         back = {one: restore(root, one) for one in source}
-        print_json(back) if as_json else print("\n".join(f"{one}: {n} may be seen again" for one, n in back.items()))
+        print_json(back) if as_json else print("\n".join(map(_undone, back.items())))
         return
     settings = {"source": source, "reason": reason, "ahead": ahead}
     told = [take_out(root, one, run_id="-", ahead=ahead, dry=True) for one in source]  # a wrong one stops them all
     if not dry_run:
         run = new_run("remove", settings, root=root)
-        told = [take_out(root, one, run_id=run.run_id, reason=reason, ahead=ahead) for one in source]
+        try:  # `ahead`: what one of them takes along, another need not find
+            told = [take_out(root, one, run_id=run.run_id, reason=reason, ahead=True) for one in source]
+        except BaseException:
+            run.finish(outcome="failed")
+            raise
         run.finish({"videos": sum(len(one.videos) for one in told)})
     if as_json:
         print_json([dataclasses.asdict(one) for one in told])
@@ -73,6 +79,13 @@ def _text(told: Any, dataset: str, dry: bool) -> str:
     if told.rows and not dry:
         lines.append(f"  `rushes compact {dataset}` takes the bytes off the disk; until then --undo brings it back")
     return "\n".join(lines)
+
+
+def _undone(back: tuple[str, int]) -> str:
+    source, seen = back
+    if seen:
+        return f"{source}: {seen} sources are seen again"
+    return f"{source}: nothing of it is stored; the next run that names it takes it in"
 
 
 def _summed(rows: dict[str, int]) -> dict[str, int]:

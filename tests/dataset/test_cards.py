@@ -95,6 +95,21 @@ def test_what_nobody_stated_is_not_guessed(root: Root) -> None:
     assert yaml.safe_load(text.split("---")[1])["license"] == "other"
 
 
+def test_the_licence_of_every_address_of_the_same_bytes_counts(root: Root) -> None:
+    root.write_part("videos", [video_row("aa", uri="/elsewhere.mp4", license="CC-BY-ND-4.0")], key="copy")
+    assert "Not for every use: CC-BY-NC-4.0, CC-BY-ND-4.0" in write_card(root)
+
+
+def test_a_licence_that_is_no_spdx_identifier_is_named_and_linked_nowhere(root: Root) -> None:
+    for video in ("aa", "bb", "cc"):
+        root.write_part("videos", [video_row(video, license="Pexels")], key=video)
+    text = write_card(root)
+    front = yaml.safe_load(text.split("---")[1])
+    assert (front["license"], front["license_name"]) == ("other", "Pexels")
+    assert "No SPDX identifier, so to be read before anything is passed on: Pexels." in text
+    assert described(root)["license"] == ["Pexels"]
+
+
 def test_a_card_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no tables yet"):
         write_card(open_root(tmp_path / "D", create=True))

@@ -13,7 +13,7 @@ from dataset import Root, remove
 from dataset.diff import Difference, Side, compare, side
 from dataset.schema import Column, expert_schema
 from media.errors import DatasetError, UserError
-from tests.dataset.build import RUN, TAGS, caption_row, clip_row, new_root, small_dataset, tag_row
+from tests.dataset.build import RUN, TAGS, caption_row, clip_row, new_root, small_dataset, tag_row, video_row
 from tests.dataset.test_removal import A
 
 LATER = "20261102T000000-00000000"
@@ -106,6 +106,39 @@ def test_an_id_that_is_there_twice_counts_once(two: tuple[Root, Root]) -> None:
     a, b = two
     b.write_part("captions", [caption_row("aa:0-10")], key="again")
     assert diff(a, b).same
+
+
+def test_an_id_that_is_there_twice_with_other_words_is_the_same_as_itself_whatever_the_parts(tmp_path: Path) -> None:
+    for round_ in range(6):
+        one, other = new_root(tmp_path / f"a{round_}"), new_root(tmp_path / f"b{round_}")
+        rows = [caption_row("aa:0-10", short="a dog"), caption_row("aa:0-10", short="a cat")]
+        one.write_part("captions", rows, key=str(round_))
+        for i, row in enumerate(reversed(rows)):
+            other.write_part("captions", [row], key=f"{round_} {i}")
+        assert diff(one, one).same
+        assert diff(one, other).same
+
+
+def test_another_address_of_the_same_bytes_is_a_difference(two: tuple[Root, Root]) -> None:
+    a, b = two
+    b.write_part("videos", [video_row("aa", uri="/elsewhere/copy.mp4", license="CC-BY-NC-4.0")], key="copy")
+    videos = next(one for one in diff(a, b).tables if one.table == "videos")
+    assert (videos.only_b, videos.both, videos.examples) == (1, 2, {"only_b": ["aa /elsewhere/copy.mp4"]})
+
+
+def test_a_column_may_be_called_anything_and_a_map_is_in_no_order(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    schema = expert_schema(
+        [Column("id", pa.string(), "a word"), Column("only_a", pa.map_(pa.string(), pa.int64()), "x")]
+    )
+    roots = []
+    for name, pairs in (("a", [("x", 1), ("y", 2)]), ("b", [("y", 2), ("x", 1)])):
+        root = new_root(tmp_path / name)
+        row = {"clip_id": "aa:0-10", "version": "1", "id": "w", "only_a": pairs, "run_id": RUN}
+        root.write_part("experts/odd", [row], schema, key="a")
+        roots.append(root)
+    assert diff(*roots).same
 
 
 def test_removed_sources_are_gone_here_too(two: tuple[Root, Root]) -> None:

@@ -191,7 +191,9 @@ def test_it_tells_rows_by_table_what_leans_on_it_and_where_copies_are(root: Root
         "duplicates/default": 1, "balance/default": 3, "shards/train": 2,
     }  # fmt: skip
     assert told.leaderless == {"duplicates/default": 1}
-    assert told.copies == ("export /tmp/out", "train /runs/a")
+    assert told.copies == ("export /tmp/out", "export /tmp/no", "train /runs/a")
+    root.write_bytes("README.md", b"a card")
+    assert remove(root, "/footage/bb.mp4", run_id=RUN, dry=True).copies[-1] == "card README.md"
 
 
 def test_a_dry_run_tells_the_same_and_writes_nothing(root: Root) -> None:
@@ -201,7 +203,39 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(root: Root) -> None:
     assert remove(root, A, run_id=RUN) == told
 
 
+def test_what_is_removed_already_is_said_to_be(root: Root) -> None:
+    remove(root, "/footage/", run_id=RUN)
+    for said in (A, "aa"):
+        with pytest.raises(UserError, match="is removed already"):
+            remove(root, said, run_id=RUN)
+
+
 # Coming back
+
+
+def test_a_copy_that_was_met_meanwhile_comes_back_with_it(root: Root) -> None:
+    remove(root, A, run_id=RUN)
+    remember_copy(root, "/new/place.mp4", "aa", run_id=RUN)
+    assert restore(root, A) == 1
+    assert root.removed() == frozenset()
+    assert not blocked(root)("/new/place.mp4")
+
+
+def test_a_folder_comes_back_with_and_without_its_slash(root: Root) -> None:
+    remove(root, "/private/", run_id=RUN, ahead=True)
+    assert restore(root, "/private") == 0
+    assert not blocked(root)("/private/a.mp4")
+
+
+def test_wide_is_right_after_a_source_came_back(root: Root) -> None:
+    from dataset.uniqueness import note_unique
+    from tests.dataset.build import TAGS, tag_row
+
+    root.write_part("experts/tags", [tag_row("aa:0-10")], TAGS, key="again")
+    remove(root, A, run_id=RUN)
+    assert note_unique(root)["experts/tags"] is True
+    restore(root, A)
+    assert query(root, "SELECT count(*) AS n FROM wide WHERE len(tags) > 0").to_pylist() == [{"n": 6}]
 
 
 def test_a_tombstone_can_be_taken_back(root: Root) -> None:
@@ -308,6 +342,20 @@ def test_a_part_that_changes_meanwhile_is_left_alone(root: Root, monkeypatch: py
     with pytest.raises(DatasetError, match="was written by another"):
         compact(root)
     assert "cc" in root.ids("videos", "video_id")
+
+
+def test_a_reader_that_is_open_never_gives_another_clip_s_row(root: Root) -> None:
+    rows = [shard_row(clip_row(0, 10, v), v.encode(), frames=10, fps=10, width_px=64, height_px=48, run_id=RUN)
+            for v in ("aa", "bb")]  # fmt: skip
+    write_shard(root, "two", rows, key="both")
+    reader = ShardReader(root, "two")
+    assert reader.ids == ["aa:0-10", "bb:0-10"]
+    remove(root, A, run_id=RUN)
+    compact(root)
+    for clip in reader.ids:
+        with pytest.raises(DatasetError, match="open it again"):
+            reader.row(clip, ["media"])
+    assert ShardReader(root, "two").row("bb:0-10", ["media"]) == {"media": b"bb"}
 
 
 def test_progress_counts_parts(root: Root) -> None:

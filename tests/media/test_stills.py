@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from PIL import Image, ImageCms
 
 import media
 from media.errors import MediaError
+from media.stills import decode_still
 from tests import videos
 
 PICTURE = videos.numbered(1234, 128, 96)
@@ -175,3 +177,148 @@ def test_resizing_to_a_size() -> None:
     for wrong in ({}, {"height": 5, "size": (5, 5)}):
         with pytest.raises(ValueError, match="either"):
             media.resize(PICTURE, **wrong)  # type: ignore[arg-type]
+
+
+RAMP = np.zeros((40, 60, 3), np.uint8)
+RAMP[..., 0] = np.linspace(0, 255, 60)
+RAMP[..., 1] = 100
+RAMP[..., 2] = np.linspace(255, 0, 40)[:, None]
+GREY = np.repeat(RAMP[..., :1], 3, axis=2)
+
+
+def far(path: Path, expected: videos.Rgb) -> float:
+    """How far the loaded still is from what it should be, levels, in the mean."""
+    shown = media.load_still(path)
+    assert shown.shape == expected.shape
+    assert shown.dtype == np.uint8
+    return float(np.abs(shown.astype(int) - expected.astype(int)).mean())
+
+
+class TestDeepPictures:
+    """More than 8 bits, and values that do not say their range."""
+
+    @pytest.mark.parametrize("kind", ["png", "tiff"])
+    def test_sixteen_bits_in_colour_and_grey(self, kind: str, tmp_path: Path) -> None:
+        bgr = RAMP[..., ::-1].astype(np.uint16) * 257
+        cv2.imwrite(str(tmp_path / f"rgb.{kind}"), bgr)
+        cv2.imwrite(str(tmp_path / f"grey.{kind}"), bgr[..., 2])
+        assert far(tmp_path / f"rgb.{kind}", RAMP) < 0.6
+        assert far(tmp_path / f"grey.{kind}", GREY) < 0.6
+
+    def test_sixteen_bits_with_alpha(self, tmp_path: Path) -> None:
+        alpha = np.full((40, 60), 65535, np.uint16)
+        alpha[:20] = 0
+        cv2.imwrite(str(tmp_path / "a.png"), np.dstack([RAMP[..., ::-1].astype(np.uint16) * 257, alpha]))
+        shown = media.load_still(tmp_path / "a.png")
+        assert shown[:20].max() == 0
+        assert np.abs(shown[20:].astype(int) - RAMP[20:]).max() <= 1
+
+    @pytest.mark.parametrize(("kind", "scale"), [(np.float32, 1 / 255), (np.float32, 1.0), (np.int32, 257)])
+    def test_values_without_a_range(self, kind: type, scale: float, tmp_path: Path) -> None:
+        Image.fromarray((GREY[..., 0].astype(float) * scale).astype(kind)).save(tmp_path / "x.tiff")
+        assert far(tmp_path / "x.tiff", GREY) < 0.6
+
+    def test_numbers_that_are_none_are_black(self, tmp_path: Path) -> None:
+        values = GREY[..., 0].astype(np.float32)
+        values[3, 4], values[5, 6] = np.nan, np.inf
+        Image.fromarray(values).save(tmp_path / "x.tiff")
+        shown = media.load_still(tmp_path / "x.tiff")
+        assert shown[3, 4].tolist() == [0, 0, 0]
+        assert np.abs(shown[10:].astype(int) - GREY[10:]).max() <= 1
+
+
+class TestColourModels:
+    """What printers and designers save."""
+
+    @pytest.mark.parametrize("kind", ["jpg", "tiff"])
+    def test_cmyk(self, kind: str, tmp_path: Path) -> None:
+        Image.fromarray(RAMP).convert("CMYK").save(tmp_path / f"x.{kind}")
+        assert far(tmp_path / f"x.{kind}", RAMP) < 2
+
+    def test_lab(self, tmp_path: Path) -> None:
+        to_lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
+        lab = ImageCms.profileToProfile(Image.fromarray(RAMP), *to_lab, outputMode="LAB")
+        assert lab is not None
+        lab.save(tmp_path / "x.tiff")
+        assert far(tmp_path / "x.tiff", RAMP) < 3
+
+    @pytest.mark.parametrize("kind", ["png", "gif"])
+    def test_palettes(self, kind: str, tmp_path: Path) -> None:
+        Image.fromarray(RAMP).convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / f"x.{kind}")
+        assert far(tmp_path / f"x.{kind}", RAMP) < 5
+
+    def test_a_palette_with_a_transparent_colour(self, tmp_path: Path) -> None:
+        picture = Image.new("P", (8, 8), 1)
+        picture.putpalette([200, 0, 0, 0, 200, 0])
+        picture.paste(0, (0, 0, 4, 8))
+        picture.save(tmp_path / "x.png", transparency=0)
+        shown = media.load_still(tmp_path / "x.png")
+        assert shown[0, 0].tolist() == [0, 0, 0]
+        assert shown[0, 7].tolist() == [0, 200, 0]
+
+    @pytest.mark.parametrize("kind", ["png", "webp", "tiff", "avif"])
+    def test_half_transparency_lies_over_black(self, kind: str, tmp_path: Path) -> None:
+        rgba = np.dstack([RAMP, np.full((40, 60), 255, np.uint8)])
+        rgba[:20, :, 3] = 128
+        how = {"lossless": True} if kind == "webp" else {"quality": 98} if kind == "avif" else {}
+        Image.fromarray(rgba).save(tmp_path / f"x.{kind}", **how)
+        expected = RAMP.copy()
+        expected[:20] //= 2
+        assert far(tmp_path / f"x.{kind}", expected) < 3
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "png", "tiff", "avif"])
+def test_animations_of_every_kind_give_their_first_frame(kind: str, tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.roll(RAMP, 9 * k, axis=1)) for k in range(4)]
+    how = {"lossless": True} if kind == "webp" else {}
+    frames[0].save(tmp_path / f"x.{kind}", save_all=True, append_images=frames[1:], **how)
+    assert media.is_image(tmp_path / f"x.{kind}")
+    assert far(tmp_path / f"x.{kind}", RAMP) < 6
+
+
+@pytest.mark.parametrize("kind", ["jpg", "webp", "png", "tiff", "avif"])
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_exif_turns_every_format(kind: str, orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(_UNDO[orientation](RAMP)))
+    stored.save(tmp_path / f"x.{kind}", exif=exif, **({} if kind in {"png", "tiff"} else {"quality": 98}))
+    assert far(tmp_path / f"x.{kind}", RAMP) < 3
+    probe = media.probe(tmp_path / f"x.{kind}")
+    assert (probe.width_px, probe.height_px) == (60, 40)
+    assert (probe.coded_width_px, probe.coded_height_px) == stored.size
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.sampled_from(["1", "L", "P", "RGB", "RGBA", "LA", "CMYK"]))
+def test_every_size_and_mode_becomes_upright_rgb(height: int, width: int, mode: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.resize(RAMP, (height, width, 3))).convert(mode).save(buffer, "TIFF")
+    shown = decode_still(buffer.getvalue())
+    assert shown.shape == (height, width, 3)
+    assert shown.dtype == np.uint8
+
+
+def test_bytes_and_file_give_the_same(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(_png(PICTURE))
+    assert np.array_equal(decode_still(_png(PICTURE)), media.load_still(tmp_path / "x.png"))
+
+
+def outcome(data: bytes) -> str:
+    try:
+        return "a picture" if decode_still(data).ndim == 3 else "something else"
+    except MediaError as error:
+        return error.reason
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 60), st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"]))
+def test_a_damaged_picture_is_a_picture_or_a_reason(seed: int, damage: int, kind: str) -> None:
+    """Whatever bytes are turned over, nothing but a MediaError comes out."""
+    rng = np.random.default_rng(seed)
+    buffer = io.BytesIO()
+    Image.fromarray(RAMP).save(buffer, kind)
+    data = np.frombuffer(buffer.getvalue(), np.uint8).copy()
+    data[rng.integers(0, len(data), damage)] = rng.integers(0, 256, damage)
+    data = data[: rng.integers(1, len(data) + 1)]
+    assert outcome(data.tobytes()) in {"a picture", "not_media", "truncated", "undecodable"}

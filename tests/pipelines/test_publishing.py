@@ -69,6 +69,7 @@ def test_a_dataset_that_stores_removed_rows_is_not_described(rushes: Run, root: 
     [
         (None, None),
         ("a net of nobody", None),
+        ("my-noncommercial-finetune-of-all-MiniLM-L6-v2", None),
         ("SmolLM2-135M-Instruct-Q4_1", "Apache-2.0"),
         ("conse(efficientnet-lite0, all-MiniLM-L6-v2)", "Apache-2.0"),
     ],

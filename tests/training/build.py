@@ -70,9 +70,15 @@ def shards(folder: Path, sources: int = 6) -> ShardReader:
                 "first_frame": 0,
                 "end_frame": 8,
                 "uri": f"square/{source}",
+                "flow_mean_px_per_s": 8.0 + source if direction == "right" else None,
             }
             short = f"a {name} square"
-            caption = {"outcome": "template", "short": short, "dense": f"{short} moves {direction}"}
+            caption = {
+                "outcome": "template",
+                "short": short,
+                "medium": f"{short} moves",
+                "dense": f"{short} moves {direction}",
+            }
             rows.append(
                 shard_row(
                     clip,

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from media.errors import ConfigError, MissingModelError
 from tests.training import build
 from training.conditions.anchor import anchor_of, first_frame_mask, keep_known
+from training.conditions.image import drop_prompts
 from training.conditions.rate import FrameRate
-from training.conditions.text import TextEncoder, TextTable, drop_captions, encoder_identity
+from training.conditions.text import TextEncoder, TextTable, encoder_identity, without
 from training.data.cache import ArrayCache
 
 CAPTIONS = ["a red square", "a blue square moves left on the black", ""]
@@ -80,13 +81,22 @@ def test_a_damaged_cache_is_an_empty_one(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_captions_are_dropped_in_proportion_and_reproducibly() -> None:
-    captions = ["words"] * 20_000
-    dropped = drop_captions(captions, 0.1, torch.Generator().manual_seed(0))
-    assert dropped.count("") == pytest.approx(2_000, abs=150)
-    assert dropped == drop_captions(captions, 0.1, torch.Generator().manual_seed(0))
-    assert drop_captions(captions, 0.0, torch.Generator().manual_seed(0)) == captions
-    assert set(drop_captions(captions, 1.0, torch.Generator().manual_seed(0))) == {""}
+def test_text_and_image_are_dropped_in_the_three_ways() -> None:
+    count, p = 40_000, 0.05
+    text, image = drop_prompts(count, 2 * p, torch.Generator().manual_seed(0))
+    for case, share in ((text & ~image, p), (text & image, p), (~text & image, p), (~text & ~image, 1 - 3 * p)):
+        assert case.float().mean().item() == pytest.approx(share, abs=0.006)
+    again = drop_prompts(count, 2 * p, torch.Generator().manual_seed(0))
+    assert torch.equal(text, again[0])
+    assert torch.equal(image, again[1])
+
+
+def test_captions_are_emptied_where_dropped() -> None:
+    gone, _ = drop_prompts(500, 0.0, torch.Generator().manual_seed(0))
+    assert without(["words"] * 500, gone) == ["words"] * 500
+    gone, _ = drop_prompts(500, 1.0, torch.Generator().manual_seed(0))
+    assert set(without(["words"] * 500, gone)) == {""}
+    assert without(["a", "b"], torch.tensor([False, True])) == ["a", ""]
 
 
 def test_a_fresh_frame_rate_says_nothing_and_a_trained_one_tells_rates_apart() -> None:

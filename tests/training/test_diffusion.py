@@ -196,7 +196,7 @@ def test_euler_on_a_flow_is_ddim_on_a_flow() -> None:
     def denoise(state: torch.Tensor, t: float) -> torch.Tensor:
         return torch.tanh(state @ weight) * (0.5 + t)
 
-    euler = flow_euler(denoise, start, times(9))
+    euler = flow_euler(denoise, start, flow(), "flow", times(9))
     torch.testing.assert_close(ddim(denoise, start, flow(), "flow", times(9)), euler, rtol=1e-4, atol=1e-5)
 
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from media.errors import ConfigError
+from training.models.factory import graft
 from training.models.layers import sinusoid
 from training.models.motion import TemporalAttention, TemporalConv, motion_layer
-from training.models.unet import Anchor, Text, UNet, graft
+from training.models.unet import Anchor, Text, UNet
 from training.recipes.config import MotionLayer, UNetConfig
 
 KINDS: tuple[MotionLayer, ...] = get_args(MotionLayer)

@@ -1,1 +1,1 @@
-"""What a denoiser is told besides the noisy latent: text, frame rate, known frames. Import the submodules."""
+"""What a denoiser is told besides the noisy latent: text, pictures, numbers, known frames. Import the submodules."""

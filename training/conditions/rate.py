@@ -8,11 +8,16 @@ from torch import Tensor, nn
 
 from training.models.layers import sinusoid, zeroed
 
-__all__ = ["FrameRate"]
+__all__ = ["FrameRate", "octaves"]
+
+
+def octaves(values: Tensor, least: float = 0.1) -> Tensor:
+    """Return a hundred times the octave of positive numbers: 12 against 24 matters as 6 against 12 does."""
+    return 100.0 * torch.log2(values.clamp_min(least))
 
 
 class FrameRate(nn.Module):
-    """Embed frames per second. Octaves, not hertz, are the scale: 12 against 24 matters as 6 against 12 does."""
+    """Embed frames per second. Octaves, not hertz, are the scale."""
 
     def __init__(self, width: int, embedding: int) -> None:
         super().__init__()
@@ -21,6 +26,5 @@ class FrameRate(nn.Module):
 
     def forward(self, fps: Tensor) -> Tensor:
         """Map f32[B], frames per second, to f32[B, embedding]; all zeros in a fresh model."""
-        octave = 100.0 * torch.log2(fps.clamp_min(0.1))
-        out: Tensor = self.last(F.silu(self.first(sinusoid(octave, self.width))))
+        out: Tensor = self.last(F.silu(self.first(sinusoid(octaves(fps), self.width))))
         return out

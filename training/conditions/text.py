@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +16,12 @@ from torch import Tensor
 from media.errors import ConfigError, MissingModelError
 from training.conditions._torchvision import ready
 from training.data.cache import ArrayCache
-from training.models.unet import Text
+from training.models.inputs import Text
 
-__all__ = ["TextEncoder", "TextTable", "drop_captions", "encoder_identity"]
+__all__ = ["TextEncoder", "TextTable", "encoder_identity", "without"]
 
 Half = npt.NDArray[np.float16]
+_LARGE: Final = 4_000_000_000
 Progress = Callable[[int, int], None]
 
 
@@ -36,9 +37,13 @@ def encoder_identity(folder: Path) -> str:
 
 
 class TextEncoder:
-    """A text encoder from a local folder: MiniLM, BERT, CLIP's text tower, the encoder half of T5."""
+    """A text encoder from a local folder: MiniLM, BERT, CLIP's text tower, T5's encoder, a LLaMA or its like.
 
-    def __init__(self, folder: str | Path, max_tokens: int) -> None:
+    Token states are those of the last layer. Weights of more than 4 GB are held in bfloat16. Raises MissingModelError
+    for a folder without a model, ConfigError for more tokens than the model has positions.
+    """
+
+    def __init__(self, folder: str | Path, max_tokens: int, device: torch.device | str = "cpu") -> None:
         self.folder = Path(folder)
         if not (self.folder / "config.json").is_file():
             raise MissingModelError(
@@ -46,16 +51,17 @@ class TextEncoder:
                 "`rushes weights pull --profile embedded`, or give the folder of another encoder"
             )
         ready()
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
+        from transformers import AutoTokenizer
 
         self.max_tokens, self.identity = max_tokens, encoder_identity(self.folder)
         self._tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True)
-        model = AutoModel.from_pretrained(self.folder, local_files_only=True, dtype=torch.float32)
-        self._model: Any = model.get_encoder() if model.config.is_encoder_decoder else model
-        self._model.eval().requires_grad_(False)
+        self._model: Any = _text_model(self.folder).to(device).eval().requires_grad_(False)
+        self._device = torch.device(device)
+        places = getattr(self._model.config, "max_position_embeddings", None)
+        if places is not None and max_tokens > places:
+            raise ConfigError(
+                f"captions.max_tokens: {max_tokens}, but {self.folder.name} reads {places}; set it to that"
+            )
         self.dim = int(self._model.config.hidden_size)
 
     @torch.no_grad()
@@ -74,10 +80,32 @@ class TextEncoder:
         for row, i in enumerate(full):
             ids[row, : len(found[i])] = torch.tensor(found[i])
             mask[row, : len(found[i])] = 1
-        states = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
+        states = self._model(input_ids=ids.to(self._device), attention_mask=mask.to(self._device)).last_hidden_state
         for row, i in enumerate(full):
-            out[i] = states[row, : len(found[i])].to(torch.float16).numpy()
+            out[i] = states[row, : len(found[i])].to(torch.float16).cpu().numpy()
         return out
+
+
+def _text_model(folder: Path) -> Any:
+    """Load the part of a model that reads text: not CLIP's picture tower, not T5's decoder, not a language head."""
+    from transformers import MODEL_FOR_TEXT_ENCODING_MAPPING, AutoConfig, AutoModel, CLIPTextModel
+    from transformers.utils import logging
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    how: dict[str, Any] = {"local_files_only": True, "dtype": torch.bfloat16 if size > _LARGE else torch.float32}
+    said = logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # weights that are left out on purpose would be reported
+    try:
+        if config.model_type == "clip":
+            return CLIPTextModel.from_pretrained(folder, **how)
+        if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING:
+            return MODEL_FOR_TEXT_ENCODING_MAPPING[type(config)].from_pretrained(folder, **how)
+        model = AutoModel.from_pretrained(folder, **how)
+        return model.get_encoder() if config.is_encoder_decoder else model
+    finally:
+        logging.set_verbosity(said)
 
 
 class TextTable:
@@ -94,6 +122,7 @@ class TextTable:
         *,
         max_tokens: int,
         cache: ArrayCache | None = None,
+        device: torch.device | str = "cpu",
         batch: int = 32,
         progress: Progress | None = None,
     ) -> TextTable:
@@ -107,7 +136,7 @@ class TextTable:
             identity, known = "", dict.fromkeys(wanted)
         missing = [c for c in wanted if known[c] is None]
         if missing:
-            encoder = TextEncoder(where, max_tokens)
+            encoder = TextEncoder(where, max_tokens, device)
             identity = encoder.identity
             for start in range(0, len(missing), batch):
                 some = missing[start : start + batch]
@@ -137,10 +166,9 @@ class TextTable:
             raise ConfigError(f"model.text_dim: {dim}, but the text encoder gives {self.dim}; set it to {self.dim}")
 
 
-def drop_captions(captions: Sequence[str], probability: float, noise: torch.Generator) -> list[str]:
-    """Empty each caption with that probability: the denoiser learns the unconditional case beside the conditional."""
-    draw: Tensor = torch.rand(len(captions), generator=noise)
-    return ["" if d < probability else c for c, d in zip(captions, draw.tolist(), strict=True)]
+def without(captions: Sequence[str], dropped: Tensor) -> list[str]:
+    """Empty the captions where bool[B] is true: the denoiser learns the unconditional case beside the conditional."""
+    return ["" if gone else caption for caption, gone in zip(captions, dropped.tolist(), strict=True)]
 
 
 def _key(identity: str, max_tokens: int, caption: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 
 from dataset.plan import Batch, Plan, make_plan
 from media.errors import DatasetError
+from training.conditions.captions import mixed_captions
 from training.data.clips import Clip, split
 from training.data.latents import Latents
 from training.diffusion_task import ClipBatch
@@ -61,7 +63,9 @@ class Sources:
 
     def captions(self) -> list[str]:
         """Return every caption that a batch may hold."""
-        return sorted({text for clip in self.clips.values() for text in (clip.short, clip.dense)})
+        medium = self._recipe.captions.medium > 0.0
+        said = ((clip.short, clip.dense, clip.medium if medium else "") for clip in self.clips.values())
+        return sorted({text for texts in said for text in texts})
 
     def table(self) -> list[dict[str, Any]]:
         """Return the first epoch's plan, a row per bucket, and a row per reason for what is left out."""
@@ -70,10 +74,9 @@ class Sources:
         return rows + [{"bucket": f"rejected: {name}", "samples": count, "batches": 0} for name, count in left.items()]
 
 
-def captions_of(clips: Sequence[Clip], dense: float, noise: torch.Generator) -> list[str]:
-    """Choose the dense or the short caption of each clip."""
-    draw = torch.rand(len(clips), generator=noise).tolist()
-    return [clip.dense if d < dense else clip.short for clip, d in zip(clips, draw, strict=True)]
+def captions_of(clips: Sequence[Clip], dense: float, noise: torch.Generator, medium: float = 0.0) -> list[str]:
+    """Choose the dense, the medium or the short caption of each clip."""
+    return mixed_captions(clips, dense, medium, noise)
 
 
 class PlannedBatches:
@@ -87,15 +90,20 @@ class PlannedBatches:
         """Return the batch of that step and accumulation."""
         planned = self._sources.at(step * accumulate + micro)
         seed = seed_of(self._seed, step, micro, "captions")
-        batch = self._batch(planned, dense=self._recipe.captions.dense, seed=seed)
+        said = self._recipe.captions
+        batch = self._batch(planned, dense=said.dense, seed=seed, medium=said.medium)
         noise = generator(self._seed, step, micro, "image")
         if float(torch.rand(1, generator=noise)) >= self._recipe.clips.image_probability:
             return batch
-        frame = int(torch.randint(batch.latents.shape[1], (1,), generator=noise))
+        # Where frames are joined in time, the first latent alone is a picture's.
+        choice = 1 if self._latents.joins_frames else batch.latents.shape[1]
+        frame = int(torch.randint(choice, (1,), generator=noise))
         return dataclasses.replace(batch, latents=batch.latents[:, frame : frame + 1])
 
-    def _batch(self, planned: Batch, *, dense: float, seed: int) -> ClipBatch:
+    def _batch(self, planned: Batch, *, dense: float, seed: int, medium: float = 0.0) -> ClipBatch:
         clips = [self._sources.clips[clip_id] for clip_id in planned.ids]
         fps = [clip.fps / step for clip, step in zip(clips, planned.steps, strict=True)]
-        captions = captions_of(clips, dense, torch.Generator().manual_seed(seed))
-        return ClipBatch(list(planned.ids), self._latents.of(planned), captions, torch.tensor(fps))
+        captions = captions_of(clips, dense, torch.Generator().manual_seed(seed), medium)
+        flow = [math.nan if clip.flow_mean_px_per_s is None else clip.flow_mean_px_per_s for clip in clips]
+        vectors = {"motion": torch.tensor(flow)} if "motion" in self._recipe.model.vectors else {}
+        return ClipBatch(list(planned.ids), self._latents.of(planned), captions, torch.tensor(fps), vectors)

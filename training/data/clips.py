@@ -16,6 +16,7 @@ __all__ = ["Clip", "Shards", "clips_of", "split"]
 
 COLUMNS: Final = (
     "clip_id", "video_id", "kind", "frames", "fps", "width_px", "height_px", "short", "dense", "media_hash",
+    "medium", "flow_mean_px_per_s",
 )  # fmt: skip
 
 
@@ -47,6 +48,8 @@ class Clip:
     short: str
     dense: str
     media_hash: str
+    medium: str = ""
+    flow_mean_px_per_s: float | None = None
 
 
 def clips_of(shards: Shards) -> list[Clip]:
@@ -54,7 +57,9 @@ def clips_of(shards: Shards) -> list[Clip]:
     rows = shards.table_of(COLUMNS).to_pylist()
     if not rows:
         raise DatasetError("the shards are empty: nothing to train on")
-    clips = [Clip(**{**row, "short": row["short"] or "", "dense": row["dense"] or row["short"] or ""}) for row in rows]
+    for row in rows:
+        row |= {"short": row["short"] or "", "medium": row["medium"] or "", "dense": row["dense"] or row["short"] or ""}
+    clips = [Clip(**row) for row in rows]
     return sorted(clips, key=lambda clip: clip.clip_id)
 
 

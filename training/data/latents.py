@@ -33,7 +33,10 @@ class Latents:
     def __init__(
         self, shards: Shards, clips: Iterable[Clip], vae: Autoencoder, cache: ArrayCache, *, whole: bool
     ) -> None:
-        self._shards, self._vae, self._cache, self._whole = shards, vae, cache, whole
+        self._shards, self._vae, self._cache = shards, vae, cache
+        self.joins_frames = vae.temporal_factor > 1
+        # What an autoencoder makes of a frame may depend on those before it: then only the used ones are encoded.
+        self._whole = whole and not self.joins_frames
         self._clips: Mapping[str, Clip] = {clip.clip_id: clip for clip in clips}
 
     def fill(self, batches: Sequence[Batch], progress: Progress | None = None) -> None:
@@ -69,8 +72,11 @@ class Latents:
         clip_id, wanted = batch.ids[i], self._frames(batch, i)
         frames = torch.from_numpy(shard_frames(self._shards.rows([clip_id], FRAME_COLUMNS)[0], wanted))
         height, width = batch.bucket.height_px, batch.bucket.width_px
-        pieces = torch.split(frames, max(1, _CHUNK_PX // (height * width)))
-        latents = np.concatenate([_half(self._vae.encode(fit_frames(x, height, width))) for x in pieces])
+        if self.joins_frames:
+            latents = _half(self._vae.encode_clip(fit_frames(frames, height, width)))
+        else:
+            pieces = torch.split(frames, max(1, _CHUNK_PX // (height * width)))
+            latents = np.concatenate([_half(self._vae.encode(fit_frames(x, height, width))) for x in pieces])
         self._cache.put(self._key(batch, i), latents)
         return latents
 

@@ -1,1 +1,1 @@
-"""Networks: the autoencoder, the denoiser and its motion layers. Import the submodules; they need torch."""
+"""Networks: autoencoders of images and videos, denoisers and their layers. Import the submodules; they need torch."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from torch import Tensor
 from media.errors import ConfigError, MissingModelError
 
 __all__ = ["DiffusersVae"]
+
+_TOGETHER: Final = 8
+"""Frames encoded or decoded at once."""
 
 
 class DiffusersVae:
@@ -31,6 +35,7 @@ class DiffusersVae:
         config = self._model.config
         self._scale, self._shift = float(config.scaling_factor), float(config.shift_factor or 0.0)
         self.channels: int = config.latent_channels
+        self.temporal_factor = 1
         self.factor: int = 2 ** (len(config.block_out_channels) - 1)
         digest = hashlib.sha256()
         for part in sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin")):
@@ -53,3 +58,11 @@ class DiffusersVae:
         """Return pixels of latents, in -1..1 but not clamped."""
         pixels: Tensor = self._model.decode(latents / self._scale + self._shift).sample
         return pixels
+
+    def encode_clip(self, pixels: Tensor) -> Tensor:
+        """Return the latents of a clip's frames, each by itself."""
+        return torch.cat([self.encode(some) for some in torch.split(pixels, _TOGETHER)])
+
+    def decode_clip(self, latents: Tensor) -> Tensor:
+        """Return the pixels of a clip's frames, a few at a time."""
+        return torch.cat([self.decode(some) for some in torch.split(latents, _TOGETHER)])

@@ -11,33 +11,51 @@ of DC-AE, Chen et al. 2024) carries what a linear code can, leaving the convolut
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
 import torch.nn.functional as F
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from media.errors import ConfigError, CorruptionError, MissingModelError
-from training.recipes.config import VaeConfig
+from training.recipes.models import AnyAutoencoder, VaeConfig, VideoVaeConfig
 
-__all__ = ["PACKAGED", "Autoencoder", "Vae", "load_vae", "save_vae"]
+if TYPE_CHECKING:
+    from training.models.video_vae import VideoVae
+
+__all__ = [
+    "FACTOR",
+    "PACKAGED",
+    "Autoencoder",
+    "Vae",
+    "autoencoder_of",
+    "decoder_of",
+    "encoder_of",
+    "load_vae",
+    "save_vae",
+]
 
 PACKAGED: Final = Path(__file__).resolve().parent.parent / "weights" / "tiny_vae.safetensors"
 """The autoencoder that comes with Rushes; weights/README.md tells how it was made."""
 
 FACTOR: Final = 8
+"""Pixels to a latent position, each way."""
+
+_TOGETHER: Final = 8
+"""Frames decoded at once."""
 
 
 class Autoencoder(Protocol):
-    """What training and generation need of an autoencoder."""
+    """What training and generation need of an autoencoder. Of an image one `temporal_factor` is 1."""
 
     channels: int
     factor: int
+    temporal_factor: int
     identity: str
 
     def encode(self, pixels: Tensor) -> Tensor:
@@ -46,6 +64,14 @@ class Autoencoder(Protocol):
 
     def decode(self, latents: Tensor) -> Tensor:
         """Return pixels f32[N, 3, H, W] in -1..1, not clamped."""
+        ...
+
+    def encode_clip(self, pixels: Tensor) -> Tensor:
+        """Return latents f32[F', channels, h, w] of a clip f32[F, 3, H, W], F = temporal_factor (F' - 1) + 1."""
+        ...
+
+    def decode_clip(self, latents: Tensor) -> Tensor:
+        """Return the clip f32[F, 3, H, W] of latents f32[F', channels, h, w], not clamped."""
         ...
 
     def to(self, device: Any, /) -> Any:
@@ -68,7 +94,8 @@ class _Block(nn.Module):
         return x + out
 
 
-def _encoder(config: VaeConfig) -> nn.Sequential:
+def encoder_of(config: VaeConfig | VideoVaeConfig) -> nn.Sequential:
+    """Return the layers from pixels to mean and log-variance; the last two make these of the features."""
     near, far = config.encoder_widths
     return nn.Sequential(
         nn.PixelUnshuffle(4),
@@ -82,7 +109,8 @@ def _encoder(config: VaeConfig) -> nn.Sequential:
     )
 
 
-def _decoder(config: VaeConfig) -> nn.Sequential:
+def decoder_of(config: VaeConfig | VideoVaeConfig) -> nn.Sequential:
+    """Return the layers from a latent to pixels; the first makes features of it."""
     far, near, fine = config.decoder_widths
     return nn.Sequential(
         nn.Conv2d(config.latent_channels, far, 3, padding=1),
@@ -108,9 +136,9 @@ class Vae(nn.Module):
     def __init__(self, config: VaeConfig) -> None:
         super().__init__()
         self.config = config
-        self.channels, self.factor = config.latent_channels, FACTOR
+        self.channels, self.factor, self.temporal_factor = config.latent_channels, FACTOR, 1
         self.identity = "untrained"
-        self.encoder, self.decoder = _encoder(config), _decoder(config)
+        self.encoder, self.decoder = encoder_of(config), decoder_of(config)
         self.linear_in = nn.Conv2d(3, config.latent_channels, FACTOR, stride=FACTOR)
         self.linear_out = nn.ConvTranspose2d(config.latent_channels, 3, FACTOR, stride=FACTOR)
         self.register_buffer("shift", torch.zeros(config.latent_channels))
@@ -138,6 +166,14 @@ class Vae(nn.Module):
         """Return pixels f32[N, 3, H, W] of normalised latents, in -1..1 but not clamped."""
         return self.reconstruct(latents / self.scale.view(-1, 1, 1) + self.shift.view(-1, 1, 1))
 
+    def encode_clip(self, pixels: Tensor) -> Tensor:
+        """Return the latents of a clip's frames, each by itself."""
+        return self.encode(pixels)
+
+    def decode_clip(self, latents: Tensor) -> Tensor:
+        """Return the pixels of a clip's frames, a few at a time."""
+        return torch.cat([self.decode(some) for some in torch.split(latents, _TOGETHER)])
+
     @torch.no_grad()
     def calibrate(self, pixels: Tensor) -> None:
         """Set shift and scale so that the latents of these pixels have zero mean and unit variance per channel."""
@@ -146,7 +182,16 @@ class Vae(nn.Module):
         self.scale.copy_(1.0 / mean.std((0, 2, 3)).clamp_min(1e-6))
 
 
-def save_vae(vae: Vae, path: Path, metadata: Mapping[str, str] | None = None) -> None:
+def autoencoder_of(config: VaeConfig | VideoVaeConfig) -> Vae | VideoVae:
+    """Return a fresh autoencoder of that section of a recipe, of images or of videos."""
+    if isinstance(config, VaeConfig):
+        return Vae(config)
+    from training.models.video_vae import VideoVae
+
+    return VideoVae(config)
+
+
+def save_vae(vae: Vae | VideoVae, path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write the autoencoder in half precision (its statistics in full), atomically."""
     tensors = {k: (v if k in ("shift", "scale") else v.half()).contiguous() for k, v in vae.state_dict().items()}
     notes = {"format": "rushes-vae-1", "config": vae.config.model_dump_json(), **(metadata or {})}
@@ -177,7 +222,7 @@ def load_vae(path: str | Path | None = None) -> Autoencoder:
         raise CorruptionError(f"autoencoder {where}: {error}") from error
     if notes.get("format") != "rushes-vae-1":
         raise ConfigError(f"autoencoder {where}: not written by Rushes; give a diffusers folder for other kinds")
-    vae = Vae(VaeConfig(**json.loads(notes["config"])))
+    vae = autoencoder_of(TypeAdapter(AnyAutoencoder).validate_json(notes["config"]))
     vae.load_state_dict(tensors)
     vae.identity = hashlib.sha256(where.read_bytes()).hexdigest()[:12]
     return vae.eval().requires_grad_(False)

@@ -8,35 +8,33 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from dataset.buckets import Bucket, BucketRecipe
+from training.recipes.models import AnyAutoencoder, AnyDenoiser, DenoiserConfig, DiTConfig, UNetConfig, VaeConfig
+from training.recipes.section import Fraction, KnownFrames, MotionLayer, SamplerName, Section, VectorName
 
 __all__ = [
     "AnchorConfig",
     "CaptionConfig",
     "ClipConfig",
+    "DenoiserConfig",
+    "DiTConfig",
     "DiffusionConfig",
     "DiffusionRecipe",
     "HeldOutConfig",
+    "KnownFrames",
     "LeavesConfig",
     "LoopConfig",
     "MotionLayer",
     "OptimiserConfig",
     "Recipe",
+    "SamplerName",
     "UNetConfig",
     "VaeConfig",
     "VaeRecipe",
+    "VectorName",
 ]
-
-MotionLayer = Literal["temporal_attention", "temporal_conv"]
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class Section(BaseModel):
-    """A part of a recipe."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class OptimiserConfig(Section):
@@ -62,16 +60,6 @@ class LoopConfig(Section):
     threads: int | None = Field(None, ge=1, description="CPU threads; none: all. Bits may differ with their number")
 
 
-class VaeConfig(Section):
-    """A small image autoencoder: 8x8 pixels to one latent position, a KL bottleneck, no normalisation layers."""
-
-    latent_channels: int = Field(4, ge=1, description="channels of the latent")
-    encoder_widths: tuple[int, int] = Field((32, 64), description="channels at 1/4 and 1/8 of the picture's size")
-    decoder_widths: tuple[int, int, int] = Field((96, 48, 24), description="channels at 1/8, 1/4 and 1/2")
-    encoder_blocks: tuple[int, int] = Field((1, 2), description="residual blocks at each encoder size")
-    decoder_blocks: tuple[int, int, int] = Field((3, 2, 1), description="residual blocks at each decoder size")
-
-
 class LeavesConfig(Section):
     """The procedural pictures an autoencoder is trained on when there are no shards."""
 
@@ -86,39 +74,13 @@ class VaeRecipe(Section):
 
     task: Literal["vae"] = Field("vae", description="what is trained")
     name: str = Field("vae", description="the recipe's name")
-    model: VaeConfig = Field(default_factory=VaeConfig, description="the autoencoder")
+    model: AnyAutoencoder = Field(default_factory=VaeConfig, description="the autoencoder")
     leaves: LeavesConfig = Field(default_factory=LeavesConfig, description="its pictures")
     batch_images: int = Field(16, ge=1, description="crops in a batch")
+    image_probability: Fraction = Field(0.2, description="share of a video autoencoder's batches that are stills")
     kl_weight: float = Field(1e-4, ge=0, description="weight of the KL divergence per latent value")
     optimiser: OptimiserConfig = Field(default_factory=OptimiserConfig, description="the optimiser")
     loop: LoopConfig = Field(default_factory=LoopConfig, description="the loop")
-
-
-class UNetConfig(Section):
-    """A small 2D text-to-image UNet with motion layers between its spatial ones."""
-
-    latent_channels: int = Field(4, ge=1, description="channels of the latent")
-    widths: tuple[int, ...] = Field((32, 64), min_length=1, description="channels at each level; each halves the size")
-    blocks: int = Field(1, ge=1, description="residual blocks at each level")
-    heads: int = Field(2, ge=1, description="attention heads, everywhere")
-    attention_from: int = Field(0, ge=0, description="first level with self-attention and text; 1 spares the largest")
-    norm_groups: int = Field(16, ge=1, description="groups of every GroupNorm; divides every width")
-    text_dim: int = Field(384, ge=1, description="width of the text encoder's token states")
-    motion: tuple[MotionLayer, ...] = Field(("temporal_attention",), description="motion layers after each block")
-    max_frames: int = Field(32, ge=1, description="longest video the temporal positions cover, frames")
-    anchor: bool = Field(True, description="accept known frames: conv_in takes [z_t, mask, masked z_0]")
-    fps: bool = Field(True, description="accept the frame rate as a condition")
-
-    @model_validator(mode="after")
-    def _divisible(self) -> UNetConfig:
-        for width in self.widths:
-            if self.attention_from >= len(self.widths):
-                raise ValueError(f"attention_from: {self.attention_from}, but the last level is {len(self.widths) - 1}")
-            if width % self.norm_groups or width % self.heads:
-                raise ValueError(
-                    f"widths: {width} is not divisible by norm_groups={self.norm_groups} and heads={self.heads}"
-                )
-        return self
 
 
 class DiffusionConfig(Section):
@@ -129,6 +91,9 @@ class DiffusionConfig(Section):
     zero_terminal_snr: bool = Field(True, description="rescale the schedule so that t = T is pure noise; not with eps")
     shared_noise: Fraction = Field(0.0, description="share of the noise's variance that a clip's frames have alike")
     min_snr_gamma: float | None = Field(5.0, gt=0, description="min-SNR weighting of eps and v; none: weight 1")
+    timestep_shift: float | None = Field(
+        1.0, gt=0, description="times are moved to noise by this factor; none: by the clip's number of tokens; 1: not"
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> DiffusionConfig:
@@ -138,9 +103,12 @@ class DiffusionConfig(Section):
 
 
 class AnchorConfig(Section):
-    """Training with the first frame known."""
+    """Training with frames known: the first, unless `frames` says otherwise."""
 
-    probability: Fraction = Field(0.7, description="share of samples whose first frame is given")
+    probability: Fraction = Field(0.7, description="share of samples some of whose frames are given")
+    frames: dict[KnownFrames, Annotated[float, Field(gt=0)]] = Field(
+        {"first": 1.0}, min_length=1, description="which ones, by weight: first, last, ends (both), any (a random set)"
+    )
     fill: Literal["zeros", "repeat"] = Field(
         "repeat", description="what the condition holds at unknown frames: zeros, or the last known frame"
     )
@@ -153,9 +121,21 @@ class AnchorConfig(Section):
 class CaptionConfig(Section):
     """Which caption is learned, and how often none."""
 
-    dense: Fraction = Field(0.5, description="share of steps that use the dense caption; the rest use the short one")
-    dropout: Fraction = Field(0.1, description="share of samples whose caption is emptied, for guidance")
+    dense: Fraction = Field(0.5, description="share of samples that use the dense caption; the rest use the short one")
+    medium: Fraction = Field(0.0, description="share that use the medium caption")
+    dropout: Fraction = Field(
+        0.1,
+        description="share of samples whose caption is emptied, for guidance; of these, half lose an image prompt "
+        "too, and as many lose only that",
+    )
+    vector_dropout: Fraction = Field(0.1, description="share of samples for which one of model.vectors is not said")
     max_tokens: int = Field(64, ge=4, le=512, description="tokens kept of a caption")
+
+    @model_validator(mode="after")
+    def _shares(self) -> CaptionConfig:
+        if self.dense + self.medium > 1.0:
+            raise ValueError(f"dense: {self.dense} and medium: {self.medium} are more than 1 together")
+        return self
 
 
 def _small_buckets() -> BucketRecipe:
@@ -185,10 +165,15 @@ class DiffusionRecipe(Section):
 
     task: Literal["diffusion"] = Field("diffusion", description="what is trained")
     name: str = Field("custom", description="the recipe's name")
-    model: UNetConfig = Field(default_factory=UNetConfig, description="the denoiser")
+    model: AnyDenoiser = Field(default_factory=UNetConfig, description="the denoiser")
     vae: str | None = Field(None, description="file of ours or diffusers folder; none: the packaged one")
-    train: Literal["all", "motion"] = Field("all", description="motion: the spatial layers are frozen")
-    spatial: str | None = Field(None, description="checkpoint whose spatial layers to start from")
+    train: Literal["all", "motion", "added"] = Field(
+        "all",
+        description="motion: all else is frozen; added: new conditions and a connector train, too, not the input layer",
+    )
+    spatial: str | None = Field(
+        None, description="where the layers to start from are: a checkpoint, or a diffusers UNet folder"
+    )
     diffusion: DiffusionConfig = Field(default_factory=DiffusionConfig, description="the process")
     anchor: AnchorConfig = Field(default_factory=AnchorConfig, description="first-frame conditioning")
     captions: CaptionConfig = Field(default_factory=CaptionConfig, description="text conditioning")
@@ -199,9 +184,11 @@ class DiffusionRecipe(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> DiffusionRecipe:
-        multiple = 8 * 2 ** (len(self.model.widths) - 1)
-        for bucket in self.clips.plan.buckets:
-            if bucket.frames > self.model.max_frames:
+        multiple = 8 * self.model.multiple
+        plan = self.clips.plan
+        for bucket in plan.buckets:
+            frames = plan.causal + (bucket.frames - plan.causal) // plan.temporal_stride
+            if frames > self.model.max_frames:
                 raise ValueError(f"clips.plan: bucket {bucket.label}, but model.max_frames is {self.model.max_frames}")
             if bucket.height_px % multiple or bucket.width_px % multiple:
                 raise ValueError(f"clips.plan: bucket {bucket.label}: this model needs multiples of {multiple} px")
@@ -209,8 +196,10 @@ class DiffusionRecipe(Section):
             raise ValueError("anchor.probability: the model takes no anchor; set model.anchor or a probability of 0")
         if self.anchor.residual and self.anchor.fill != "repeat":
             raise ValueError("anchor.residual: needs anchor.fill: repeat")
-        if self.train == "motion" and not self.model.motion:
-            raise ValueError("train: motion, but model.motion is empty")
+        if self.train == "motion" and not (isinstance(self.model, UNetConfig) and self.model.motion):
+            raise ValueError("train: motion, but model.motion is empty, or the model has none")
+        if self.train == "motion" and self.model.connector is not None:
+            raise ValueError("train: motion would leave model.connector as it is made, by chance; train: added")
         return self
 
 

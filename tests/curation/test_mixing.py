@@ -1,0 +1,60 @@
+"""A stated mixture of kinds, by sampling weights."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.balance import mixing_weights
+from media.errors import ConfigError
+
+KINDS = ("clip", "still", "pseudo", "synthetic")
+kinds = st.lists(st.sampled_from(KINDS), min_size=1, max_size=60)
+shares = st.dictionaries(st.sampled_from(KINDS), st.floats(0, 100), min_size=1)
+
+
+@given(kinds, shares, st.integers(0, 2**32 - 1))
+def test_the_ratio_is_held_whatever_the_weights_within(names: list[str], ratio: dict[str, float], seed: int) -> None:
+    given_weights = np.random.default_rng(seed).uniform(0.1, 5, len(names)).tolist()
+    possible = {kind: share for kind, share in ratio.items() if kind in names}
+    if sum(possible.values()) < 1e-6:
+        return
+    weights = mixing_weights(names, possible, given_weights)
+    held = Counter[str]()
+    for kind, weight in zip(names, weights, strict=True):
+        held[kind] += weight
+    for kind in KINDS:
+        assert held[kind] / weights.sum() == pytest.approx(possible.get(kind, 0) / sum(possible.values()), abs=1e-9)
+    assert weights.mean() == pytest.approx(1)
+    for kind in set(names) & {kind for kind, share in possible.items() if share > 1e-6}:
+        of_kind = [n for n, name in enumerate(names) if name == kind]
+        scale = weights[of_kind] / np.array(given_weights)[of_kind]
+        assert np.allclose(scale, scale[0])
+
+
+def test_drawing_by_the_weights_gives_the_ratio() -> None:
+    names = ["clip"] * 50 + ["still"] * 900 + ["pseudo"] * 50
+    weights = mixing_weights(names, {"clip": 3, "still": 1, "pseudo": 1})
+    rng = np.random.default_rng(0)
+    drawn = Counter(rng.choice(names, 20_000, p=weights / weights.sum()).tolist())
+    assert drawn["clip"] / 20_000 == pytest.approx(0.6, abs=0.015)
+    assert drawn["still"] / 20_000 == pytest.approx(0.2, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [({}, "every share"), ({"clip": 0.0}, "every share"), ({"clip": -1.0, "still": 2.0}, "every share"),
+     ({"clip": 1.0, "pseudo": 1.0}, "'pseudo'"), ({"clip": float("nan")}, "every share")],
+)  # fmt: skip
+def test_a_ratio_that_cannot_be_held_is_said(ratio: dict[str, float], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        mixing_weights(["clip", "still"], ratio)
+
+
+def test_weights_must_be_as_many() -> None:
+    with pytest.raises(ConfigError, match="3 weights for 2"):
+        mixing_weights(["clip", "still"], {"clip": 1}, [1.0, 1.0, 1.0])

@@ -19,21 +19,27 @@ from media.errors import ConfigError
 
 __all__ = ["for_pseudo", "known_motion"]
 
-_VERBS: Final = {"zoom": "zooms", "pan": "pans", "tilt": "tilts", "roll": "rolls"}
+_VERBS: Final = {
+    "zoom": "zooms", "pan": "pans", "tilt": "tilts", "roll": "rolls", "truck": "trucks", "dolly": "dollies",
+    "pedestal": "moves",
+}  # fmt: skip
 _STILL: Final = re.compile(r"\b(?:in|out|left|right|up|down)\b")
 
 
 def known_motion(clip_row: Mapping[str, Any]) -> list[Statement]:
     """Return what is known of the camera of a pseudo-video: its column `motion`, with confidence 1.
 
-    `pan_up_left` is two statements, a tilt and a pan. Raises ConfigError for a motion that has no words.
+    `pan_up_left` is two statements, a tilt and a pan, and so is each part of `zoom_in+pan_left` one. Raises ConfigError
+    for a motion that has no words.
     """
     motion = str(clip_row["motion"])
-    verb, *ways = motion.split("_")
-    if verb not in _VERBS or not ways or not all(_STILL.fullmatch(way) for way in ways):
-        raise ConfigError(f"motion: {motion!r} cannot be put in words")
+    said: list[tuple[str, str]] = []
+    for part in motion.split("+"):
+        verb, *ways = part.split("_")
+        if verb not in _VERBS or not ways or not all(_STILL.fullmatch(way) for way in ways):
+            raise ConfigError(f"motion: {motion!r} cannot be put in words")
+        said += [("tilts" if verb == "pan" and way in {"up", "down"} else _VERBS[verb], way) for way in ways]
     span = int(clip_row["first_frame"]), int(clip_row["end_frame"])
-    said = [("tilts" if verb == "pan" and way in {"up", "down"} else _VERBS[verb], way) for way in ways]
     return [Statement("pseudo", "camera", "camera", predicate, way, 1.0, *span) for predicate, way in said]
 
 

@@ -145,8 +145,15 @@ _VIDEOS = (
 )
 
 _CLIPS = (
-    Column("clip_id", _str, "<video_id>:<first>-<end>, and for a pseudo-video @<motion>", nullable=False),
-    Column("video_id", _str, "the source", nullable=False),
+    Column(
+        "clip_id",
+        _str,
+        "<video_id>:<first>-<end>, and for a pseudo-video @<motion>, `+` written `_and_`",
+        nullable=False,
+    ),
+    Column(
+        "video_id", _str, "the source; of a pseudo-video its still, whose own clip is <video_id>:0-1", nullable=False
+    ),
     Column("kind", _str, "clip | still | pseudo | synthetic", nullable=False),
     Column("uri", _str, "where the source was read from", nullable=False),
     Column("first_frame", _i32, "first source frame", nullable=False),
@@ -164,7 +171,7 @@ _CLIPS = (
     *MEASURES,
     Column("phash", pa.uint64(), "64-bit DCT perceptual hash of the middle keyframe"),
     Column("keyframes", pa.list_(_KEYFRAME), "a few JPEG keyframes, in frame order, at most 360 px high"),
-    Column("motion", _str, "pseudo-videos: the motion asked for, for instance zoom_in"),
+    Column("motion", _str, "pseudo-videos: the motion asked for, for instance zoom_in, or zoom_in+pan_left"),
     Column("motion_speed_per_s", _f32, "pseudo-videos: share of the picture travelled per second"),
     Column(
         "affine",
@@ -192,7 +199,7 @@ _CAPTIONS = (
     Column("conflicts", pa.list_(_str), "statements that lost to a weightier one, with both weights"),
     Column("experts", pa.list_(_str), "the experts whose statements were used"),
     Column("windows", pa.list_(_WINDOW), "a long clip's windows, with what begins and ends in each; else empty"),
-    Column("backend", _str, "openai | vllm | transformers | embedded | template"),
+    Column("backend", _str, "openai | vllm | transformers | embedded | template; of a synthetic clip: truth"),
     Column("model", _str, "the language model; null for the template"),
     Column("model_hash", _str, "sha256 of its weights, first 12 hex digits"),
     Column("prompt_hash", _str, "BLAKE2b of the prompt template, 12 hex digits"),
@@ -252,8 +259,12 @@ _SHARDS = (
     Column("clip_id", _str, "the clip", nullable=False),
     Column("video_id", _str, "the source", nullable=False),
     Column("kind", _str, "clip | still | pseudo | synthetic", nullable=False),
-    Column("media", pa.large_binary(), "the clip's bytes; null where cut is reference"),
-    Column("media_type", _str, "video/mp4; null where cut is reference"),
+    Column(
+        "media",
+        pa.large_binary(),
+        "the clip's bytes; of a pseudo-video that was not encoded its still's; null where cut is reference",
+    ),
+    Column("media_type", _str, "video/mp4, or that of the still; null where cut is reference"),
     Column("media_hash", _str, "128-bit BLAKE2b of media, hex; of a reference, of its source and span", nullable=False),
     Column("cut", _str, "copy: the source's own packets | exact: encoded again | reference: frames stay at uri"),
     Column("in_frame", _i32, "the clip's first frame, as a frame number of media; of a reference, of uri"),

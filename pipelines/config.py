@@ -60,7 +60,8 @@ class ShardConfig(_Section):
     cut: CutMode = Field(
         "exact",
         description="exact: encoded again, frame-exact; copy: the source's own packets from the keyframe before, no "
-        "loss; reference: no bytes, frames are read from the source. What is rendered is always exact",
+        "loss; reference: no bytes, frames are read from the source. A pseudo-video keeps its still's bytes with copy, "
+        "nothing with reference, and is rendered when it is read; a synthetic clip is always exact",
     )
     crf: int = Field(18, ge=0, le=51, description="x264 constant rate factor of exact cuts; lower is better and larger")
     preset: Preset = Field(

@@ -7,7 +7,7 @@
     maps = world.maps(scene, (64, 64))                    # masks, depth, flow, normals, as far as the world has them
 
 A scene knows no pixels: the same scene can be rendered at any size. Places are fractions of the picture: x to the
-right and y downwards, 0 to 1, so a truth holds for every size.
+right and y downwards, 0 to 1, so a truth holds for every size of the proportions that the scene is composed for.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One thing that is seen. Boxes are f32 (F, 4): left, top, right, bottom, fractions; NaN where nothing is seen."""
+    """One thing that is seen. Boxes are f32 (F, 4): left, top, right, bottom, fractions; NaN where nothing is seen.
+
+    A box is of its whole outline, cut at the picture's border, also where others hide a part of it.
+    """
 
     name: str
     colour: str
@@ -66,7 +69,8 @@ class Thing:
     """Share of it that is seen in each frame: inside the picture, and behind nothing else; f32 (F,)."""
 
     direction: str = "still"
-    """right | left | up | down, or two of them with a hyphen (up-left), in the picture; still."""
+    """right | left | up | down, or two of them with a hyphen (up-left); still. As the picture has it, but over the world
+    at rest: what the camera's own motion does to the picture is left out."""
 
     speed_per_s: float = 0.0
     """Picture heights per second."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -42,6 +42,9 @@ def balance(
     selection: Annotated[
         str, typer.Option(help="Weigh the clips that this selection keeps; all, where none was made; or all.")
     ] = "default",
+    mix: Annotated[
+        str | None, typer.Option(help="How much of each kind is drawn, for instance clip=3,still=1,pseudo=1.")
+    ] = None,
     profile: Profile = "embedded",
     as_json: JsonFlag = False,
 ) -> None:
@@ -60,7 +63,8 @@ def balance(
     from pipelines.config import validate
     from pipelines.progress import Reporter
 
-    given = {
+    given: dict[str, Any] = {
+        "mix": None if mix is None else dict(part.split("=", 1) for part in mix.split(",") if "=" in part) or mix,
         "alpha": alpha,
         "clusters": clusters,
         "concepts": concepts,

@@ -260,7 +260,7 @@ def shard(
     selection: Selection = "default",
     max_height: Annotated[int | None, typer.Option(help="Scale larger clips down to this height, pixels.")] = None,
     cut: Annotated[
-        str, typer.Option(help="exact (encoded again), copy (the source's packets) or reference.")
+        str, typer.Option(help="exact (encoded again), copy (the source's packets, a still's bytes) or reference.")
     ] = "exact",
     crf: Annotated[int, typer.Option(help="x264 constant rate factor of exact cuts.")] = 18,
     by_bucket: Annotated[

@@ -224,6 +224,11 @@ MOTIONS = (
     "pan_down_right",
     "roll_left",
     "roll_right",
+    "zoom_in+pan_left",
+    "zoom_out+tilt_up+roll_right",
+    "truck_left",
+    "pedestal_up",
+    "dolly_out",
 )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.balance import mixing_weights
+from curation.balance import BalanceConfig, balance, mixing_weights
+from dataset import open_root
 from media.errors import ConfigError
+from tests.curation.test_balance import RUN, fill
 
 KINDS = ("clip", "still", "pseudo", "synthetic")
 kinds = st.lists(st.sampled_from(KINDS), min_size=1, max_size=60)
@@ -58,3 +61,31 @@ def test_a_ratio_that_cannot_be_held_is_said(ratio: dict[str, float], said: str)
 def test_weights_must_be_as_many() -> None:
     with pytest.raises(ConfigError, match="3 weights for 2"):
         mixing_weights(["clip", "still"], {"clip": 1}, [1.0, 1.0, 1.0])
+
+
+def test_a_balance_holds_a_mixture_of_kinds(tmp_path: Path) -> None:
+    """A table of 12 clips and 4 stills, drawn one to one; within a kind the balance's weights stand as they were."""
+    root = fill(open_root(tmp_path / "D", create=True))
+    rows = root.read("clips").to_pylist()
+    for part in root.parts("clips"):
+        (Path(root.path) / "clips" / part).unlink()
+    changed = [{**row, "kind": "still"} if number % 4 == 0 else row for number, row in enumerate(rows)]
+    root.write_part("clips", changed, key="all")
+    kinds = {row["clip_id"]: row["kind"] for row in changed}
+    weights = {}
+    for name, mix in (("plain", None), ("mixed", {"clip": 1.0, "still": 1.0}), ("footage", {"clip": 1.0})):
+        balance(root, BalanceConfig(clusters=3, mix=mix), RUN, name)
+        weights[name] = {row["clip_id"]: row["weight"] for row in root.read(f"balance/{name}").to_pylist()}
+    for kind, share in (("clip", 0.5), ("still", 0.5)):
+        of_kind = [clip_id for clip_id, found in kinds.items() if found == kind]
+        total = sum(weights["mixed"].values())
+        assert sum(weights["mixed"][i] for i in of_kind) / total == pytest.approx(share, abs=1e-5)
+        ratio = [weights["mixed"][i] / weights["plain"][i] for i in of_kind]
+        assert ratio == pytest.approx([ratio[0]] * len(ratio), rel=1e-4)
+    assert all((weights["footage"][i] > 0) == (kind == "clip") for i, kind in kinds.items())
+
+
+def test_a_mixture_of_what_is_not_there_is_said(tmp_path: Path) -> None:
+    root = fill(open_root(tmp_path / "D", create=True))
+    with pytest.raises(ConfigError, match="'pseudo'"):
+        balance(root, BalanceConfig(clusters=3, mix={"clip": 1.0, "pseudo": 1.0}), RUN)

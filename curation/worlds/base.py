@@ -69,8 +69,10 @@ class Thing:
     """Share of it that is seen in each frame: inside the picture, and behind nothing else; f32 (F,)."""
 
     direction: str = "still"
-    """right | left | up | down, or two of them with a hyphen (up-left); still. As the picture has it, but over the world
-    at rest: what the camera's own motion does to the picture is left out."""
+    """right | left | up | down, or two of them with a hyphen (up-left); still.
+
+    As the picture has it, but over the world at rest: what the camera's own motion does to it is left out.
+    """
 
     speed_per_s: float = 0.0
     """Picture heights per second."""

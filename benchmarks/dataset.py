@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from benchmarks import dedup
 from benchmarks.common import main
+from benchmarks.dedup import dedup
 from curation.select import default_rules, what_if
 from curation.sweep import sweep
 from dataset import BucketRecipe, Root, ShardReader, make_plan, open_root, query, schema_of
@@ -103,7 +103,7 @@ def measure_all(quick: bool) -> dict[str, Any]:
                 peaks.append(peak)
     figures["peak_mb"] = round(max(peaks))
     if not quick:  # its own benchmark tells more
-        found = dedup.measure_all(quick)
+        found = dedup(quick)
         figures |= {name: found[name] for name in ("dedup_1m_s", "dedup_recall_planted")}
     return figures
 

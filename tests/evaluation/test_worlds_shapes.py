@@ -105,6 +105,12 @@ def test_what_is_no_video_is_refused(wrong: Video) -> None:
 # -- accuracy ----------------------------------------------------------------------------------------------------------
 
 
+def test_readers_are_right_on_a_few_clean_pictures() -> None:
+    tally = accuracy(30, seed=3000)
+    assert set(tally.shares()) == set(READERS)
+    assert min(tally.shares().values()) >= 0.97, tally.shares()
+
+
 @pytest.mark.slow
 def test_every_reader_is_right_on_clean_pictures() -> None:
     tally = accuracy(150, seed=5000)

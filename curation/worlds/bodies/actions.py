@@ -16,7 +16,7 @@ __all__ = ["RATES", "VIEWS", "Style", "angles_of"]
 F64 = npt.NDArray[np.float64]
 
 VIEWS: Final = {"walk": "side", "clap": "front", "wave": "front", "jump": "front", "dance": "front"}
-RATES: Final = {"walk": (0.8, 1.1), "clap": (1.1, 1.7), "wave": (1.1, 1.6), "jump": (0.8, 1.0), "dance": (0.8, 1.1)}
+RATES: Final = {"walk": (0.7, 1.0), "clap": (1.1, 1.7), "wave": (1.1, 1.6), "jump": (0.8, 1.0), "dance": (0.8, 1.1)}
 """Periods per second, least and most."""
 
 

@@ -58,13 +58,14 @@ def render(scene: Scene, size: tuple[int, int]) -> Iterator[U8]:
     scale, _ = fit(scene, size)
     step = max(1, int(_BUDGET / max(1.0, len(parts) * (0.3 * scale) ** 2)))
     still = paint(scene, size, 0) if scene.camera == "static" else None
+    joints = [figure.joints(scene.times) for figure in scene.figures]
     for first in range(0, scene.frames, step):
         frames = np.arange(first, min(scene.frames, first + step))
         windows = [_drawn(scene, part, size, frames) for _, part in parts]
         for number, frame in enumerate(frames):
             picture = paint(scene, size, int(frame)) if still is None else still.copy()
-            for figure in scene.figures:
-                _shade(scene, figure, picture, int(frame))
+            for figure, places in zip(scene.figures, joints, strict=True):
+                _shade(scene, figure, places[frame], picture, int(frame))
             for window in windows:
                 if (cut := window.cut(number, size)) is not None:
                     there, own = cut
@@ -145,10 +146,9 @@ def _head(part: Part, corner: npt.NDArray[np.int64], x: F32, y: F32, up: F64, ra
     return _Window(part, corner, np.maximum(face, hair), rgb, bulge * wide)
 
 
-def _shade(scene: Scene, figure: Figure, picture: F32, frame: int) -> None:
+def _shade(scene: Scene, figure: Figure, joints: F64, picture: F32, frame: int) -> None:
     """Darken the ground under a figure, softly; the higher it jumps, the less."""
     x, y = world_grid(scene, picture.shape[:2], frame)
-    joints = figure.joints(scene.times[: frame + 1][-1:])[0]
     lift = max(0.0, (figure.place[1] - float(joints[:, 1].max())) / figure.stature)
     wide = figure.stature * (0.2 + 0.2 * lift)
     dx = np.square((x - joints[2, 0]) / wide)[None, :]

@@ -6,6 +6,7 @@ Lengths are in heights of the picture that the scene is composed for; x goes rig
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ __all__ = ["Damage", "Figure", "Scene", "View", "rise"]
 
 F64 = npt.NDArray[np.float64]
 
-_NO_SLIP_STEPS: int = 48
+_NO_SLIP_STEPS: Final = 48
 """Samples a second by which a walk's way is found from its feet."""
 
 
@@ -37,6 +38,10 @@ class Damage:
     def grown(self, times: F64) -> F64:
         """Return how far it has come at those seconds, 0 to 1."""
         return rise((times - self.start_s) / max(self.lasts_s, 1e-6))
+
+
+_SWAY: Final = 0.65
+"""How much of a walk's way is its standing foot's; the rest is an even pace."""
 
 
 def rise(share: F64) -> F64:
@@ -113,17 +118,23 @@ class Figure:
         return place_joints(self.body, angles, self.yaw_deg, self.scales(times)), height
 
     def _way(self, times: F64) -> F64:
-        """Return how far it has come (F,): the foot that is on the ground stays where it is."""
+        """Return how far it has come (F,): mostly so that the foot that stands, which goes back under it, stays there.
+
+        In part it keeps the pace that this comes to: a body has weight.
+        """
         if not self.walks:
             return np.zeros_like(times)
         healthy = replace(self, damage=None)
         fine = np.arange(0, float(times.max()) + 2 / _NO_SLIP_STEPS, 1 / _NO_SLIP_STEPS)
         own, _ = healthy._own_joints(fine)
         feet = own[:, [JOINTS.index("left ankle"), JOINTS.index("right ankle")]]
-        step = np.diff(feet[:, :, 0], axis=0)
-        # Weighted by which foot is lower, so that the change from one to the other is soft.
-        lower = 1 / (1 + np.exp(-(feet[:-1, 0, 1] - feet[:-1, 1, 1]) * 60))
-        gone = -np.cumsum(np.concatenate([[0.0], step[:, 0] * lower + step[:, 1] * (1 - lower)]))
+        ahead = np.sign(self.yaw_deg)
+        step = np.maximum(-np.diff(feet[:, :, 0] * ahead, axis=0).min(axis=1), 0)
+        period = max(1, round(_NO_SLIP_STEPS / self.style.rate))
+        whole, _ = healthy._own_joints(np.arange(period + 1) / _NO_SLIP_STEPS)
+        usual = np.diff(whole[:, [JOINTS.index("left ankle"), JOINTS.index("right ankle")], 0] * ahead, axis=0)
+        pace = float(np.maximum(-usual.min(axis=1), 0).mean())
+        gone = ahead * np.cumsum(np.concatenate([[0.0], _SWAY * step + (1 - _SWAY) * pace]))
         return np.asarray(np.interp(times, fine, gone) * self.stature)
 
 

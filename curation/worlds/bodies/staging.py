@@ -29,7 +29,7 @@ _SPREAD: Final = 0.055
 """How far a body goes beyond its joints, statures: the thickness of what is around them."""
 _GAP, _EDGE = 0.05, 0.025
 """Room between figures, and to the picture's border, heights."""
-_LEAST_WALKING: Final = 0.4
+_LEAST_WALKING: Final = 0.36
 """A walk goes somewhere if figures can be at least that high, of what the picture allows; otherwise on the spot."""
 _EXTRA_ARM_DEG: Final = {"walk": 105.0, "clap": 110.0, "wave": 75.0, "jump": 78.0, "dance": 162.0}
 

@@ -75,4 +75,6 @@ def test_on_an_accelerator_what_is_there_is_timed_and_what_lacks_is_named(monkey
 
 
 def test_the_peak_of_memory_is_at_least_what_there_is() -> None:
-    assert _resident_mb("VmHWM") >= _resident_mb("VmRSS") > 10
+    now = _resident_mb("VmRSS")
+    assert now > 10
+    assert _resident_mb("VmHWM") >= now - 1  # the kernel counts pages of threads in batches
